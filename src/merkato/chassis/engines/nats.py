@@ -1,0 +1,99 @@
+"""NATS JetStream for those who brought none: its configuration and the process to run."""
+
+import asyncio
+import json
+from contextlib import suppress
+
+from merkato.chassis.engines import binaries, ports
+from merkato.chassis.engines.home import Home, Secrets, write_private
+from merkato.chassis.supervisor import Child
+
+_FILE_STORE_BYTES_MAX = 8 * 1024**3
+_MEMORY_STORE_BYTES_MAX = 64 * 1024**2
+_MESSAGE_BYTES_MAX = 1024**2
+
+
+def child(home: Home, kept: Secrets, services: tuple[str, ...]) -> Child:
+    """Write the configuration and give the process to run."""
+    program = binaries.nats()
+    port = ports.pick(home.ports().get("nats"))
+    home.remember_port("nats", port)
+    home.nats.mkdir(exist_ok=True, mode=0o700)
+    configuration = home.run / "nats.conf"
+    write_private(configuration, _configuration(home, kept, services, port).encode())
+
+    async def ready() -> bool:
+        return await answers("127.0.0.1", port)
+
+    return Child(
+        name="nats",
+        command=(str(program), "--config", str(configuration)),
+        log=home.logs / "nats.log",
+        address=f"127.0.0.1:{port}",
+        environment={"PATH": "/usr/bin:/bin", "GOMEMLIMIT": "256MiB"},
+        stop_within_s=30,
+        ready=ready,
+        ready_within_s=300,  # a long log is read again after a crash
+        reason=_reason,
+    )
+
+
+def url(home: Home, kept: Secrets, user: str) -> str:
+    """Give the URL of the embedded server for one user: a service, or 'admin'."""
+    return f"nats://{user}:{kept.nats[user]}@127.0.0.1:{home.ports()['nats']}"
+
+
+async def answers(host: str, port: int) -> bool:
+    """Tell whether a NATS server with JetStream greets at this address."""
+    with suppress(OSError, ValueError, TimeoutError):
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(host, port)
+            greeting = await reader.readline()
+            writer.close()
+        return bool(json.loads(greeting.removeprefix(b"INFO "))["jetstream"])
+    return False
+
+
+def _configuration(home: Home, kept: Secrets, services: tuple[str, ...], port: int) -> str:
+    users = [{"user": "admin", "password": kept.nats["admin"]}]
+    return json.dumps(
+        {
+            "listen": f"127.0.0.1:{port}",
+            "server_name": "merkato",
+            "max_payload": _MESSAGE_BYTES_MAX,
+            "jetstream": {
+                "store_dir": str(home.nats),
+                "sync_interval": "always",  # an acknowledged message is on disk
+                "max_file_store": _FILE_STORE_BYTES_MAX,
+                "max_memory_store": _MEMORY_STORE_BYTES_MAX,
+            },
+            "authorization": {"users": users + [_user(name, kept) for name in services]},
+        },
+        indent=1,
+    )
+
+
+def _user(service: str, kept: Secrets) -> dict[str, object]:
+    """A service says its own events only, hears its own answers only, and deletes nothing."""
+    return {
+        "user": service,
+        "password": kept.nats[service],
+        "permissions": {
+            "publish": {
+                "allow": [f"{service}.>", "$JS.API.>", "$JS.ACK.>", "_INBOX.>"],
+                "deny": [
+                    "$JS.API.STREAM.DELETE.>",
+                    "$JS.API.STREAM.PURGE.>",
+                    "$JS.API.STREAM.MSG.DELETE.>",
+                ],
+            },
+            "subscribe": {"allow": [f"_INBOX_{service}.>"]},
+        },
+    }
+
+
+def _reason(tail: str) -> str:
+    lines = [line for line in tail.splitlines() if "[FTL]" in line or "[ERR]" in line]
+    if "no space left on device" in tail:
+        return "the disk is full; make room and start again."
+    return (lines or [tail.rstrip().rpartition("\n")[2] or "it said nothing"])[-1]
