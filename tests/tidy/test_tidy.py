@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -81,7 +82,11 @@ def python_offences(path: PurePosixPath, text: str) -> Iterator[str]:
     """Say what is untidy about a Python file."""
     if (lines := len(text.splitlines())) > FILE_LINES_MAX:
         yield f"{path}: {lines} lines, at most {FILE_LINES_MAX}; split the room by noun"
-    tree = ast.parse(text)
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as wrong:
+        yield f"{path}:{wrong.lineno}: not Python {sys.version_info[0]}.{sys.version_info[1]}"
+        return
     if not ast.get_docstring(tree):
         yield f"{path}: no sentence at the top that says what this file is"
     for node in ast.walk(tree):
@@ -225,6 +230,7 @@ OFFENCES = [
     ("src/merkato/orders/managers.py", DOC, "not a room"),
     ("tests/unit/long.py", DOC + "x = 1\n" * FILE_LINES_MAX, "lines, at most"),
     ("tests/unit/mute.py", "x = 1\n", "no sentence"),
+    ("bench/f.py", DOC + "def f(:\n", "not Python 3"),
     ("bench/f.py", DOC + "def f():\n" + "    x = 1\n" * FUNCTION_LINES_MAX, "f has 61 lines"),
     ("bench/f.py", DOC + "class OrderManager:\n    x = 1\n", "named after a pattern"),
     ("README.md", "See " + "/".join(["", "work", "notes"]), "a place on one machine"),
