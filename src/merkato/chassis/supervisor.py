@@ -339,9 +339,20 @@ async def _end_leftover(child: ChildState) -> None:
         with suppress(ProcessLookupError):
             os.kill(child.pid, number)
         for _ in range(int(within_s / 0.02)):
-            if command_of(child.pid) != child.command:
+            if _is_gone(child):
                 return
             await asyncio.sleep(0.02)
+
+
+def _is_gone(child: ChildState) -> bool:
+    command = command_of(child.pid)
+    if command:
+        return command != child.command
+    status = Path(f"/proc/{child.pid}/stat")  # a dying process has no command line any more
+    try:
+        return status.read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
+    except OSError:
+        return True
 
 
 def command_of(pid: int) -> list[str]:

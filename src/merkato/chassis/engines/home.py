@@ -51,7 +51,7 @@ class Home:
             found = {entry.name for entry in self.path.iterdir()}
         except OSError as error:
             raise CannotStart(f"{self.path} cannot be used ({error.strerror}); {other}.") from error
-        if found and not found & {"secrets.json", "run"}:
+        if found - {"config.json"} and not found & {"secrets.json", "run"}:
             raise CannotStart(f"{self.path} holds other things than a shop's data; {other}.")
         if self.secrets_file.exists() and self.secrets_file.stat().st_uid != os.geteuid():
             owner = _account_name(self.secrets_file.stat().st_uid)

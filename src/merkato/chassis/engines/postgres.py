@@ -123,21 +123,24 @@ def _account() -> Account | None:
     )
 
 
-def _can_read(account: Account, path: Path) -> bool:
-    """Tell whether `account` gets to `path` and can read it, going by owner, group and mode."""
+def _can(account: Account, wanted: int, path: Path) -> bool:
+    """Tell by owner, group and mode whether `account` may do `wanted` (4 read, 1 enter) at `path`.
+
+    It must be able to enter every folder above.
+    """
     for place in (path, *path.parents):
         info = place.stat()
         shift = 6 if info.st_uid == account.uid else 3 if info.st_gid == account.gid else 0
-        wanted = 0o5 if place == path else 0o1
         if (info.st_mode >> shift) & wanted != wanted:
             return False
+        wanted = 0o1
     return True
 
 
 def _reachable_programs(folder: Path, account: Account | None) -> Path:
     folder = folder.resolve()
     needed = [folder / "bin" / "postgres", folder / "lib", folder / "share"]
-    if account is None or all(_can_read(account, path) for path in needed):
+    if account is None or all(_can(account, 0o5, path) for path in needed):
         return folder
     info = (folder / "bin" / "postgres").stat()
     copy = _elsewhere() / f"postgresql-{info.st_size:x}-{int(info.st_mtime):x}"
@@ -181,7 +184,7 @@ def _data_folder(home: Home, account: Account | None) -> Path:
                 f"remove {home.postgres} to begin with an empty shop."
             )
         return data
-    if account is None or _can_read(account, home.path.resolve()):
+    if account is None or _can(account, 0o1, home.path.resolve()):
         return home.postgres
     name = hashlib.sha256(str(home.path).encode()).hexdigest()[:12]
     place = _elsewhere() / f"{name}-{secrets.token_hex(4)}"  # a removed home leaves its old one

@@ -1,0 +1,18 @@
+"""The command line; each command is a file of its own, imported when it is called."""
+
+from cyclopts import App
+
+app = App(
+    name="merkato",
+    help="An event-driven commerce platform. Its data are in MERKATO_HOME (default: .merkato).",
+    version_flags=["--version"],
+    result_action="return_int_as_exit_code_else_zero",
+)
+for name, summary in {
+    "up": "Start the shop, and stay until Ctrl-C or `merkato down`.",
+    "down": "Stop the shop; its data stay.",
+    "status": "Print what runs where, since when, how full, and whether it is well.",
+    "logs": "Print the latest lines of the logs.",
+    "serve": "Run the services of a configuration file; what a container runs.",
+}.items():
+    app.command(f"merkato.cli.{name}:{name}", name=name, help=summary)
