@@ -22,7 +22,7 @@ down: $(VENV)/.installed ## stop a running shop; its data stay
 	@$(BIN)/merkato down
 
 logs: $(VENV)/.installed ## follow the logs of the shop and its engines
-	@$(BIN)/merkato logs
+	@$(BIN)/merkato logs --follow
 
 test: check ## check, then run every test (ARGS="-k cart" for some); what was skipped is printed with its reason
 	@$(BIN)/python -m pytest $(ARGS)
