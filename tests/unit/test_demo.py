@@ -8,8 +8,10 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
+from merkato.chassis.idempotency import parse_key
 from merkato.demo import catalogue
 from merkato.demo.catalogue import Category, Demo, Product
+from merkato.demo.seed import key_of
 
 SHOP = catalogue.load()
 VARIANTS = [(product, variant) for product in SHOP.products for variant in product.variants]
@@ -170,3 +172,16 @@ def test_a_cycle_and_an_orphan_are_seen():
 )
 def test_an_active_picture_is_seen(inside):
     assert active_parts(b'<svg xmlns="http://www.w3.org/2000/svg">' + inside + b"</svg>")
+
+
+def test_the_same_request_has_the_same_key_in_every_run_and_no_other_has_it():
+    requests = [
+        ("POST", "/products", b"{}"),
+        ("PUT", "/products", b"{}"),
+        ("POST", "/categories", b"{}"),
+        ("POST", "/products", b"{ }"),
+    ]
+    keys = [key_of(*request) for request in requests]
+    assert [parse_key(key, required=True) for key in keys] == keys
+    assert repeated(keys) == []
+    assert key_of(*requests[0]) == keys[0]
