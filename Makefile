@@ -28,10 +28,8 @@ test: check ## check, then run every test (ARGS="-k cart" for some); what was sk
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev ## lint, format, types and the dependency rule; changes nothing
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@status=0; for tool in "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo"; do \
+	  $(BIN)/$$tool || status=1; done; exit $$status
 
 fix: $(VENV)/.installed-dev ## format, repair what can be repaired, write the generated pages anew
 	@$(BIN)/ruff check --fix-only --quiet .

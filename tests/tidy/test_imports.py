@@ -23,7 +23,7 @@ MODEL = {
     "chassis/__init__": "import asyncpg, litestar, nats, merkato.contracts",
     "chassis/remote": "import aiohttp",
     "audit/__init__": "import merkato.orders.store",
-    "demo/__init__": "import merkato.config",
+    "demo/__init__": "import aiohttp",
     "outside/__init__": "",
     "outside/mailbox": "import litestar, aiohttp",
     "cli/__init__": "import merkato.topology, merkato.outside.mailbox, merkato.demo, merkato.audit",
