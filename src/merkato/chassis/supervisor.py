@@ -134,7 +134,7 @@ class Supervisor:
         trace: TracebackType | None,
     ) -> None:
         self._stopping = True
-        for one in reversed(self._children):
+        for one in reversed(list(self._children)):
             if one.watch is not None:
                 one.watch.cancel()
             await _end(one)

@@ -14,5 +14,6 @@ for name, summary in {
     "status": "Print what runs where, since when, how full, and whether it is well.",
     "logs": "Print the latest lines of the logs.",
     "serve": "Run the services of a configuration file; what a container runs.",
+    "outside": "Run the stand-ins for a card processor and for mail; `up` does in development.",
 }.items():
     app.command(f"merkato.cli.{name}:{name}", name=name, help=summary)

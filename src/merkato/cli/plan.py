@@ -1,5 +1,6 @@
 """What `up` runs: the configuration of the shop, and the processes made of it."""
 
+import asyncio
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +10,11 @@ import msgspec
 
 from merkato import config
 from merkato.chassis.engines import Engines, ports
-from merkato.chassis.engines.home import Home, write_private
+from merkato.chassis.engines.home import Home, Secrets, write_private
 from merkato.chassis.supervisor import Child
 from merkato.cli import probe
 from merkato.config import Config, Keys
+from merkato.outside.running import Outside
 
 T = TypeVar("T")
 
@@ -35,7 +37,7 @@ def wanted(home: Path, port: int | None) -> Config:
 def furnished(asked: Config, engines: Engines) -> Config:
     """Give `asked` with the addresses of the engines, and with secrets where it names none."""
     kept = engines.secrets
-    orders, payments = asked.orders, asked.payments
+    orders = asked.orders
     if not orders.token_secret:
         orders = msgspec.structs.replace(orders, token_secret=kept.order_token)
     keys = asked.keys
@@ -50,8 +52,58 @@ def furnished(asked: Config, engines: Engines) -> Config:
         nats_urls=engines.nats_urls | dict(asked.nats_urls),
         keys=keys,
         orders=orders,
-        payments=payments,
     )
+
+
+def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Child, str]:
+    """Give the stand-ins' process, `settings` that use it, and the address of the mailbox's pages.
+
+    The customary ports of such a mailbox, 8025 and 1025, are used when free.
+    """
+    numbers = {"mailbox": 8025, "smtp": 1025, "processor": 0} | home.ports()
+    for name in ("mailbox", "smtp", "processor"):
+        numbers[name] = ports.pick(numbers[name])
+        home.remember_port(name, numbers[name])
+    folder = home.path / "outside"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    outside = Outside(
+        folder=str(folder),
+        processor_port=numbers["processor"],
+        mailbox_smtp_port=numbers["smtp"],
+        mailbox_port=numbers["mailbox"],
+        api_key=kept.stripe_key,
+        webhook_secret=kept.stripe_webhook_secret,
+        webhook_url=f"http://127.0.0.1:{settings.port}/api/v1/payments/webhooks/stripe",
+        environment=settings.environment,
+    )
+    file = home.run / "outside.json"
+    write_private(file, msgspec.json.format(msgspec.json.encode(outside)))
+
+    async def ready() -> bool:
+        pages = (numbers["mailbox"], numbers["processor"])
+        told = await asyncio.gather(*(probe.status_of("127.0.0.1", one, "/") for one in pages))
+        return None not in told
+
+    child = Child(
+        name="outside",
+        command=(sys.executable, "-m", "merkato", "outside", "--config", str(file)),
+        log=home.logs / "outside.log",
+        address=f"127.0.0.1:{numbers['mailbox']}",
+        ready=ready,
+    )
+    settings = msgspec.structs.replace(
+        settings,
+        payments=msgspec.structs.replace(
+            settings.payments,
+            stripe_url=f"http://127.0.0.1:{numbers['processor']}",
+            stripe_key=kept.stripe_key,
+            stripe_webhook_secret=kept.stripe_webhook_secret,
+        ),
+        notifications=msgspec.structs.replace(
+            settings.notifications, smtp_url=f"smtp://127.0.0.1:{numbers['smtp']}"
+        ),
+    )
+    return settings, child, f"http://127.0.0.1:{numbers['mailbox']}"
 
 
 def one_process(home: Home, settings: Config) -> Child:

@@ -60,6 +60,8 @@ async def _is_well(home: Home, child: ChildState) -> bool:
         return await provision.answers(postgres.admin_dsn(home, home.secrets(())))
     if child.name == "nats":
         return await nats.answers(host, int(port))
+    if child.name == "outside":
+        return await probe.status_of(host, int(port), "/") is not None
     return await probe.status_of(host, int(port), "/readyz") == 200
 
 

@@ -81,17 +81,30 @@ async def _start(running: Supervisor, home: Home, asked: Config, each: bool) -> 
     _done("PostgreSQL", "yours, by DATABASE_URL" if database_url else "ready", begun)
     _done("NATS", "yours, by NATS_URL" if nats_url else "ready", begun)
     settings = plan.furnished(asked, made)
+    mailbox, children = None, []
+    if settings.environment == "development":
+        settings, outside, mailbox = plan.stand_ins(home, settings, made.secrets)
+        children.append(outside)
     with console.status("Starting the services …"):
         if each:
-            *services, gateway = plan.process_per_service(home, settings)
-            await asyncio.gather(*(running.start(child) for child in services))
-            await running.start(gateway)
+            children += plan.process_per_service(home, settings)
         else:
-            await running.start(plan.one_process(home, settings))
+            children.append(plan.one_process(home, settings))
+        await asyncio.gather(*(running.start(child) for child in children))
     _done("services", "a process each" if each else "in one process", begun)
     running.say_ready()
+    _welcome(settings, mailbox)
+
+
+def _welcome(settings: Config, mailbox: str | None) -> None:
     console.print()
     console.print(f"The shop is open at [bold]{settings.public_url}[/bold]")
+    if mailbox:
+        console.print(
+            "[bold yellow]DEVELOPMENT: cards and mail are stand-ins. No money moves, and no mail "
+            "leaves this machine.[/bold yellow]"
+        )
+        console.print(f"  every mail sent   {mailbox}")
     console.print(f"  API pages         {settings.public_url}/docs")
     console.print("  what runs where   merkato status")
     console.print("  what it says      merkato logs --follow")
