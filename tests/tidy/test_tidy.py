@@ -208,7 +208,7 @@ def test_every_file_is_tidy() -> None:
             PurePosixPath(file.relative_to(ROOT).as_posix()), file.read_text("utf-8")
         )
     ]
-    assert said == []
+    assert said == [], "\n".join(said)
 
 
 def test_locks_hold_hashes_and_no_address() -> None:
