@@ -16,12 +16,12 @@ from merkato.chassis.engines import provision
 from merkato.chassis.supervisor import Supervisor
 
 
-def removed(home):
-    """Remove a home, and the data that had to be placed outside of it."""
-    link = home / "postgres"
-    if link.is_symlink():
-        shutil.rmtree(link.readlink().parent)
-    shutil.rmtree(home)
+def removed(folder):
+    """Remove a folder with homes, and the data that had to be placed outside of it."""
+    for link in [*folder.rglob("postgres")]:
+        if link.is_symlink():
+            shutil.rmtree(link.readlink().parent)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
