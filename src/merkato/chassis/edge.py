@@ -1,0 +1,178 @@
+"""The edge of a service: request ids, limits on what comes in, a deadline, measurements."""
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from merkato.chassis.ask import App
+from merkato.chassis.http import problem_body
+from merkato.chassis.ids import new_id
+from merkato.chassis.telemetry import REQUESTS, metrics
+from merkato.contracts.problem import Malformed, Problem, UpstreamTimeout, Validation
+
+log = structlog.get_logger()
+
+BODY_MAX_BYTES = 1_048_576
+URI_MAX_BYTES = 8_192
+RECEIVE_S = 10.0  # a body must have arrived by then
+DEADLINE_S = 10.0  # every request ends within this
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,80}\Z")
+ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class PayloadTooLarge(Problem):
+    """The body is larger than this route takes."""
+
+    slug, status, title = "payload-too-large", 413, "Body too large"
+
+
+class UriTooLong(Problem):
+    """The address is too long."""
+
+    slug, status, title = "uri-too-long", 414, "Address too long"
+
+
+class RequestTimeout(Problem):
+    """The body did not arrive in time."""
+
+    slug, status, title = "request-timeout", 408, "Body arrived too slowly"
+
+
+Ready = Callable[[], Awaitable[dict[str, str]]]
+
+
+def edge(service: str, app: App, ready: Ready) -> App:
+    """Wrap a service's application; `ready` names what does not work, empty when all does."""
+
+    async def guarded(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        began = time.perf_counter()
+        status = 500
+
+        async def sending(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        request_id = _request_id(scope)
+        with bound_contextvars(request_id=request_id):
+            if scope["path"] in ("/livez", "/readyz", "/metrics"):
+                await _tell(scope["path"], ready, sending)
+                return
+            try:
+                _check_address(scope)
+                body = b""
+                if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+                    body = await _read(receive)
+                streaming = scope["path"].endswith("/stream")
+                async with asyncio.timeout(None if streaming else DEADLINE_S):
+                    await app(scope, _replay(body, receive), sending)
+            except Problem as problem:
+                await answer_problem(problem, sending)
+            except TimeoutError:
+                log.warning("deadline passed", path=scope["path"])
+                await answer_problem(UpstreamTimeout("This took too long."), sending)
+        route = scope.get("path_template") or "unknown"
+        REQUESTS.labels(service, scope["method"], route, status).observe(
+            time.perf_counter() - began
+        )
+
+    return guarded
+
+
+def _request_id(scope: Any) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given: str = value.decode("latin-1")
+            return given if REQUEST_ID.match(given) else str(new_id())
+    return str(new_id())
+
+
+def _check_address(scope: Any) -> None:
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > URI_MAX_BYTES:
+        raise UriTooLong(f"An address has at most {URI_MAX_BYTES} bytes.")
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        raise Malformed("An address has no NUL characters.")
+
+
+async def _read(receive: Any) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(RECEIVE_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Malformed("The caller left before the body was here.")
+                part = message.get("body", b"")
+                size += len(part)
+                if size > BODY_MAX_BYTES:
+                    raise PayloadTooLarge(f"A body has at most {BODY_MAX_BYTES} bytes.")
+                parts.append(part)
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError as late:
+        raise RequestTimeout(f"A body must arrive within {RECEIVE_S:.0f} s.") from late
+    body = b"".join(parts)
+    if b"\\u0000" in body and ESCAPED_NUL.search(body):
+        raise Validation("Texts have no NUL characters.")
+    return body
+
+
+def _replay(body: bytes, receive: Any) -> Any:
+    given = False
+
+    async def replaying() -> Any:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replaying
+
+
+async def _tell(path: str, ready: Ready, send: Any) -> None:
+    """Answer the questions of those who watch over us."""
+    if path == "/metrics":
+        await answer_bytes(200, metrics(), b"text/plain; version=0.0.4", send)
+        return
+    wrong = await ready() if path == "/readyz" else {}
+    body = msgspec.json.encode({"status": "not ready" if wrong else "ok", "reasons": wrong})
+    await answer_bytes(503 if wrong else 200, body, b"application/json", send)
+
+
+async def answer_problem(problem: Problem, send: Any) -> None:
+    """Answer with a problem document from outside any framework."""
+    body = msgspec.json.encode(problem_body(problem))
+    headers = [(n.lower().encode(), v.encode()) for n, v in problem.headers.items()]
+    await answer_bytes(problem.status, body, b"application/problem+json", send, headers)
+
+
+async def answer_bytes(
+    status: int,
+    body: bytes,
+    media_type: bytes,
+    send: Any,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    """Send one whole answer."""
+    named = [
+        (b"content-type", media_type),
+        (b"content-length", str(len(body)).encode()),
+        *(headers or []),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": named})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,294 @@
+"""HTTP as every service speaks it: who is calling, strict bodies, problem answers, the app."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+import structlog
+from litestar import Litestar, Request, Response
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.handlers import BaseRouteHandler
+from litestar.params import Parameter
+from litestar.types import ControllerRouterHandler
+
+from merkato.chassis.db import house_is_down
+from merkato.chassis.idempotency import Answer
+from merkato.chassis.tokens import Caller, Tokens
+from merkato.contracts.problem import (
+    DependencyUnavailable,
+    Forbidden,
+    Malformed,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    Problem,
+    Unauthenticated,
+    Validation,
+)
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+Routes = Sequence[ControllerRouterHandler]
+
+# Policies: who may call a route. A route without one fails the build (`app` raises).
+ANYONE = "anyone"  # whoever; the handler looks whose things are asked for
+USER = "user"  # a person who has logged in
+SERVICE = "service"  # another service; for everybody else the route does not exist
+SIGNED = "signed"  # somebody outside who signs the body; the handler checks it
+
+
+def staff(permission: str) -> str:
+    """Make the policy that asks for a permission of contracts.permissions."""
+    return f"staff:{permission}"
+
+
+IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key")]
+IfMatch = Annotated[str | None, Parameter(header="If-Match")]
+Limit = Annotated[int, Parameter(ge=1, le=100)]
+Cursor = Annotated[str | None, Parameter(max_length=500)]
+HAS_BODY = {"POST", "PUT", "PATCH"}
+PLACE = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+|\.\.\.)\]")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """A page of a list; `next_cursor` leads to the next one."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+def encode_cursor(*position: Any) -> str:
+    """Make an opaque cursor of a place in a stable order."""
+    return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, form: type[T]) -> T | None:
+    """Read a cursor made by encode_cursor. Raises Validation for anything else."""
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return msgspec.json.decode(urlsafe_b64decode(padded), type=form)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise Validation.at("/cursor", "Not a cursor of this list.") from error
+
+
+def etag(version: int) -> str:
+    """Make the ETag of a version."""
+    return f'"v{version}"'
+
+
+def expected_version(if_match: str | None) -> int:
+    """Read If-Match as the version the caller has seen.
+
+    Raises PreconditionRequired without one and PreconditionFailed for what was never ours.
+    """
+    if if_match is None:
+        raise PreconditionRequired("Send If-Match with the ETag of what you have seen.")
+    match = re.fullmatch(r'"v(\d{1,18})"', if_match.strip())
+    if match is None:
+        raise PreconditionFailed("If-Match is not an ETag of this resource.")
+    return int(match[1])
+
+
+def respond(answer: Answer) -> Response[bytes]:
+    """Turn a stored or fresh answer into a response."""
+    headers = dict(answer.headers)
+    if answer.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Response(
+        answer.body, status_code=answer.status, headers=headers, media_type="application/json"
+    )
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    """A request whose JSON body is decoded once, strictly, as the type the route declares."""
+
+    async def json(self) -> Any:
+        """Decode the body. Raises Malformed, and Validation with a pointer."""
+        decoder = _decoder(self.route_handler)
+        try:
+            return decoder.decode(await self.body())
+        except msgspec.ValidationError as error:
+            raise _validation(str(error)) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Malformed("The body is not JSON.") from error
+
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder(handler: Any) -> msgspec.json.Decoder[Any]:
+    if handler not in _decoders:
+        field = handler.parsed_fn_signature.parameters["data"]
+        _decoders[handler] = msgspec.json.Decoder(field.annotation, strict=True)
+    return _decoders[handler]
+
+
+def _validation(message: str) -> Validation:
+    detail, _, place = message.partition(" - at `$")
+    parts = (name or index for name, index in PLACE.findall(place.rstrip("`")))
+    return Validation.at("".join(f"/{part}" for part in parts), detail)
+
+
+def policies(routes: Routes) -> dict[tuple[str, str], str]:
+    """Map (method, path) to the policy each route declares. Raises ValueError for one without."""
+    found = {}
+    for route in routes:
+        assert isinstance(route, BaseRouteHandler)
+        policy = route.opt.get("policy")
+        for path in route.paths:
+            for method in getattr(route, "http_methods", ()):
+                if not isinstance(policy, str):
+                    raise ValueError(f"{method} {path} declares no policy")
+                found[(str(method), path)] = policy
+    return found
+
+
+def app(routes: Routes, tokens: Tokens, provides: Mapping[str, object]) -> Litestar:
+    """Build a service's application; `provides` are arguments that its routes may name."""
+    policies(routes)
+
+    def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        caller = tokens.caller(connection.headers.get("authorization"))
+        connection.scope["caller"] = caller  # type: ignore[typeddict-unknown-key]
+        permit(caller, handler.opt["policy"])
+        _check_media_type(connection, handler)
+
+    def who(request: Request[Any, Any, Any]) -> Caller:
+        caller: Caller = request.scope["caller"]  # type: ignore[typeddict-item]
+        return caller
+
+    return Litestar(
+        route_handlers=list(routes),
+        dependencies={
+            "caller": Provide(who, sync_to_thread=False),
+            **{name: _constant(value) for name, value in provides.items()},
+        },
+        guards=[guard],
+        request_class=StrictRequest,
+        exception_handlers={
+            Problem: lambda _, problem: problem_response(problem),
+            HTTPException: _answer_framework,
+            Exception: _answer_error,
+        },
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _constant(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False, use_cache=False)
+
+
+def permit(caller: Caller, policy: str) -> None:
+    """Let a caller through or raise Unauthenticated, Forbidden or NotFound."""
+    if policy in (ANYONE, SIGNED):
+        return
+    if policy == SERVICE:
+        if caller.kind != "service":
+            raise NotFound("There is nothing here.")
+        return
+    if caller.kind == "anonymous":
+        raise Unauthenticated("Log in first.")
+    if policy == USER and caller.kind == "user":
+        return
+    if policy.startswith("staff:") and caller.may(policy.removeprefix("staff:")):
+        return
+    raise Forbidden("Your account may not do this.")
+
+
+def _check_media_type(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    if connection.scope.get("method") not in HAS_BODY or handler.opt.get("media_type") == "any":
+        return
+    given = connection.headers.get("content-type")
+    if given is None and connection.headers.get("content-length", "0") == "0":
+        return
+    media_type, _, parameters = (given or "").partition(";")
+    charset = parameters.partition("charset=")[2].strip().strip('"').lower()
+    if media_type.strip().lower() != "application/json" or charset not in ("", "utf-8"):
+        raise UnsupportedMediaType("Send the body as application/json in UTF-8.")
+
+
+class UnsupportedMediaType(Problem):
+    """The body is not of a type this route reads."""
+
+    slug, status, title = "unsupported-media-type", 415, "Unsupported media type"
+
+
+class MethodNotAllowed(Problem):
+    """The path exists, this method does not."""
+
+    slug, status, title = "method-not-allowed", 405, "Method not allowed"
+
+
+class InternalError(Problem):
+    """A bug of ours."""
+
+    slug, status, title = "internal-error", 500, "Something broke on our side"
+
+
+def problem_body(problem: Problem) -> dict[str, Any]:
+    """Make the members of a problem document (RFC 9457)."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return {
+        "type": f"/problems/{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": f"urn:request:{request_id}",
+        "request_id": request_id,
+        **problem.members,
+    }
+
+
+def problem_response(problem: Problem) -> Response[bytes]:
+    """Answer with a problem document."""
+    return Response(
+        msgspec.json.encode(problem_body(problem)),
+        status_code=problem.status,
+        headers=problem.headers,
+        media_type="application/problem+json",
+    )
+
+
+def _answer_framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    match error:
+        case ValidationException():
+            extra = [entry for entry in error.extra or [] if isinstance(entry, dict)]
+            errors = [
+                {"pointer": f"/{entry.get('key', '')}", "detail": str(entry.get("message", ""))}
+                for entry in extra
+            ]
+            problem: Problem = Validation("The request has mistakes.", errors=errors)
+        case MethodNotAllowedException():
+            allow = {name.title(): value for name, value in (error.headers or {}).items()}
+            problem = MethodNotAllowed("This path has other methods.", headers=allow)
+        case NotFoundException():
+            problem = NotFound("There is nothing here.")
+        case ClientException():
+            problem = Malformed("The request cannot be read.")
+        case _:
+            return _answer_error(_, error)
+    return problem_response(problem)
+
+
+def _answer_error(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    if house_is_down(error):
+        log.warning("house is down", error=repr(error))
+        return problem_response(DependencyUnavailable("Something we need does not answer."))
+    log.error("bug", exc_info=error)
+    return problem_response(InternalError("It was written down; quote the request_id."))

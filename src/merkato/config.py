@@ -1,0 +1,128 @@
+"""Every setting: its unit, its default and what it means. The only reader of the environment."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+SERVICES = ("users", "catalog", "inventory", "orders", "payments", "notifications")
+WEB = ("gateway",)
+ALL = SERVICES + WEB
+
+
+class Secret(str):
+    """A string that does not show itself in logs, errors or `repr`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """Ed25519 keys as JWKs (RFC 8037); a process holds private keys of its own services only."""
+
+    signing: Mapping[str, Mapping[str, str]] = {}  # service -> private JWK, with `kid`
+    published: Mapping[str, tuple[Mapping[str, str], ...]] = {}  # service -> public JWKs accepted
+
+    def __repr__(self) -> str:
+        return f"Keys(signing={sorted(self.signing)})"
+
+
+class Users(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of users."""
+
+    access_token_s: int = 900  # life of an access token
+    refresh_token_s: int = 30 * 86_400  # life of a refresh token
+    refresh_grace_s: int = 5  # reuse of a refresh token within this is a lost answer, not a theft
+    email_token_s: int = 1_800  # life of a verification or password-reset token
+    argon2_time_cost: int = 2  # passes
+    argon2_memory_kib: int = 19_456  # memory of one hash
+    argon2_concurrency: int = 2  # hashes computed at once in this process
+    login_failures_max: int = 10  # failed logins per account and window, then pauses
+    login_window_s: int = 900  # length of that window
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of orders."""
+
+    token_secret: str = ""  # HMAC key of order and cart tokens; at least 32 characters
+    pay_within_s: int = 1_800  # time a customer has to pay an order, from placing
+    hold_s: int = 60  # life of a provisional reservation; at least 4 times the request deadline
+    watch_after_s: int = 30  # an order that stands still this long is asked about
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of inventory."""
+
+    low_stock_threshold: int = 5  # units; a row without a threshold of its own uses this one
+    provisional_per_principal_max: int = 20  # open provisional holds one principal may have
+
+
+class Payments(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of payments."""
+
+    stripe_url: str | None = None  # base URL of the processor; None: Stripe itself
+    stripe_key: str = ""  # secret API key; empty: cards are not offered
+    stripe_webhook_secret: str = ""  # signs the processor's webhooks
+    capture: Literal["at_once", "at_shipment"] = "at_once"  # when cards are charged
+    provider_deadline_s: float = 8.0  # longest wait for one answer of the processor
+    concurrency: int = 16  # payments asked about at once
+
+
+class Notifications(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of notifications."""
+
+    smtp_url: str = "smtp://127.0.0.1:1025"  # smtp:// or smtps://, user:password@ if needed
+    sender: str = "Merkato <shop@merkato.example>"  # From of every mail
+    staff: tuple[str, ...] = ("staff@merkato.example",)  # who hears of low stock
+    shop_name: str = "Merkato"  # signs the mails
+    connections: int = 2  # SMTP connections open at once
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration. Read once, at the door; the rest of the house is handed parts."""
+
+    environment: Literal["development", "production"] = "production"  # stand-ins: development
+    here: tuple[str, ...] = ALL  # services that run in this process
+    elsewhere: Mapping[str, str] = {}  # service -> base URL of the process that runs it
+    host: str = "127.0.0.1"  # address this process listens on
+    port: int = 8000  # TCP port this process listens on
+    public_url: str = "http://127.0.0.1:8000"  # the shop's address in links and mails
+    database_urls: Mapping[str, str] = {}  # service -> its own database, as its own role
+    nats_urls: Mapping[str, str] = {}  # service -> the broker, as its own user
+    pool_max: int = 10  # database connections per service and process
+    keys: Keys = Keys()
+    failpoints: Mapping[str, str] = {}  # place -> kill | raise | sleep:SECONDS; development only
+    log_level: Literal["debug", "info", "warning", "error"] = "info"  # what is worth a line
+    users: Users = Users()
+    orders: Orders = Orders()
+    inventory: Inventory = Inventory()
+    payments: Payments = Payments()
+    notifications: Notifications = Notifications()
+
+
+def home() -> Path:
+    """Give the data folder of an embedded shop: MERKATO_HOME, or `.merkato` where we stand."""
+    return Path(os.environ.get("MERKATO_HOME") or ".merkato").absolute()
+
+
+def external_engines() -> tuple[str | None, str | None]:
+    """Give DATABASE_URL and NATS_URL; None where Merkato is to run the engine itself."""
+    return os.environ.get("DATABASE_URL") or None, os.environ.get("NATS_URL") or None
+
+
+def read(path: Path | None = None) -> Config:
+    """Read the configuration from the JSON file at `path` or MERKATO_CONFIG.
+
+    Raises ValueError with the file's name and the place of the mistake.
+    """
+    file = path or Path(os.environ.get("MERKATO_CONFIG") or home() / "config.json")
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Config)
+    except FileNotFoundError as missing:
+        raise ValueError(f"No configuration at {file}; set MERKATO_CONFIG.") from missing
+    except msgspec.DecodeError as wrong:
+        raise ValueError(f"{file}: {wrong}") from wrong

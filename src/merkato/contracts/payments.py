@@ -1,0 +1,100 @@
+"""What payments says: what became of the money. Amounts in minor units of `currency`."""
+
+from typing import ClassVar
+from uuid import UUID
+
+import msgspec
+
+from merkato.contracts.event import Confidential, Event
+
+PUBLIC = ("order_id", "payment_id", "amount_minor", "currency")
+
+
+class _AboutPayment(Event, frozen=True, kw_only=True):
+    order_id: UUID
+    payment_id: UUID
+    amount_minor: int
+    currency: str
+
+    public: ClassVar[tuple[str, ...]] = PUBLIC
+
+    @property
+    def key(self) -> str:
+        return str(self.order_id)
+
+
+class PaymentAuthorised(_AboutPayment, frozen=True, kw_only=True):
+    """The money is promised: a card is charged at shipment, or the order is on account."""
+
+    type: ClassVar[str] = "payments.payment_authorised.v1"
+    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "method")
+
+    method: str  # on_account | card
+
+
+class PaymentCaptured(_AboutPayment, frozen=True, kw_only=True):
+    """The money was taken."""
+
+    type: ClassVar[str] = "payments.payment_captured.v1"
+
+
+class PaymentDeclined(_AboutPayment, frozen=True, kw_only=True):
+    """The processor said no to this attempt; the customer may try again unless `final`."""
+
+    type: ClassVar[str] = "payments.payment_declined.v1"
+    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "attempt", "reason", "final")
+
+    attempt: int
+    reason: str
+    final: bool = False
+
+
+class PaymentActionRequired(_AboutPayment, frozen=True, kw_only=True):
+    """The customer has to do something at `url`, such as 3-D Secure."""
+
+    type: ClassVar[str] = "payments.payment_action_required.v1"
+    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "attempt")
+
+    attempt: int
+    url: Confidential[str]
+
+
+class PaymentVoided(_AboutPayment, frozen=True, kw_only=True):
+    """A promise was given back before any money was taken."""
+
+    type: ClassVar[str] = "payments.payment_voided.v1"
+
+
+class PaymentRefunded(_AboutPayment, frozen=True, kw_only=True):
+    """Money went back to the customer; `amount_minor` is this refund's."""
+
+    type: ClassVar[str] = "payments.payment_refunded.v1"
+    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "refund_id", "refunded_total_minor")
+
+    refund_id: UUID
+    refunded_total_minor: int
+    locale: str = "en"
+
+
+class RefundFailed(_AboutPayment, frozen=True, kw_only=True):
+    """The processor refused a refund for good; a person has to look."""
+
+    type: ClassVar[str] = "payments.refund_failed.v1"
+    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "refund_id", "reason")
+
+    refund_id: UUID
+    reason: str
+
+
+class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to ``GET /api/v1/payments/by-order/{order_id}``, for service tokens only."""
+
+    order_id: UUID
+    payment_id: UUID
+    amount_minor: int
+    currency: str
+    method: str  # on_account | card
+    state: str  # due | sent | unknown | action_required | declined | authorised | captured | voided
+    attempt: int  # number of the newest attempt
+    final: bool = False  # declined for good
+    reason: str | None = None

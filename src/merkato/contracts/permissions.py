@@ -1,0 +1,21 @@
+"""Which role may do what: one table, shipped with the code. Tokens carry role names only."""
+
+CUSTOMER: frozenset[str] = frozenset()
+STAFF = frozenset(
+    {
+        "catalog:write",
+        "customers:read",
+        "dead-letters:write",
+        "inventory:read",
+        "inventory:write",
+        "notifications:read",
+        "notifications:write",
+        "orders:read",
+        "orders:write",
+        "payments:read",
+        "payments:write",
+    }
+)
+ADMIN = STAFF | {"users:write"}
+
+ROLES: dict[str, frozenset[str]] = {"customer": CUSTOMER, "staff": STAFF, "admin": ADMIN}

@@ -1,0 +1,86 @@
+"""What users says: accounts come, change and go."""
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+import msgspec
+
+from merkato.contracts.event import Event, Personal
+
+
+class _AboutUser(Event, frozen=True, kw_only=True):
+    user_id: UUID
+
+    @property
+    def key(self) -> str:
+        return str(self.user_id)
+
+
+class UserRegistered(_AboutUser, frozen=True, kw_only=True):
+    """An account exists."""
+
+    type: ClassVar[str] = "users.user_registered.v1"
+    public: ClassVar[tuple[str, ...]] = ("user_id",)
+
+    email: Personal[str]
+    name: Personal[str | None] = None
+    locale: Personal[str] = "en"
+
+
+class UserErased(_AboutUser, frozen=True, kw_only=True):
+    """A person asked to be forgotten: whoever keeps something personal overwrites it."""
+
+    type: ClassVar[str] = "users.user_erased.v1"
+    public: ClassVar[tuple[str, ...]] = ("user_id",)
+
+
+class EmailVerificationRequested(_AboutUser, frozen=True, kw_only=True):
+    """A mail with a link is wanted. The link is asked for when the mail is sent, by `token_id`."""
+
+    type: ClassVar[str] = "users.email_verification_requested.v1"
+
+    token_id: UUID
+    email: Personal[str]
+    name: Personal[str | None] = None
+    locale: Personal[str] = "en"
+
+
+class PasswordResetRequested(_AboutUser, frozen=True, kw_only=True):
+    """A mail with a link is wanted, as with EmailVerificationRequested."""
+
+    type: ClassVar[str] = "users.password_reset_requested.v1"
+
+    token_id: UUID
+    email: Personal[str]
+    name: Personal[str | None] = None
+    locale: Personal[str] = "en"
+
+
+class RegistrationRepeated(_AboutUser, frozen=True, kw_only=True):
+    """Somebody registered an address that has an account; only its owner is told, by mail."""
+
+    type: ClassVar[str] = "users.registration_repeated.v1"
+
+    request_id: UUID  # tells two such mails apart
+    email: Personal[str]
+    name: Personal[str | None] = None
+    locale: Personal[str] = "en"
+
+
+class AccessChanged(_AboutUser, frozen=True, kw_only=True):
+    """What a user may do has changed; access tokens made before `not_before` are refused."""
+
+    type: ClassVar[str] = "users.access_changed.v1"
+    last_value: ClassVar[bool] = True
+
+    version: int
+    role: str
+    blocked: bool
+    not_before: datetime
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of users to ``POST /api/v1/auth/links/{token_id}``, for service tokens only."""
+
+    url: str

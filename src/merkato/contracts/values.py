@@ -1,0 +1,57 @@
+"""Values that mean the same in every service: money, skus, quantities, people and addresses."""
+
+from typing import Annotated
+
+import msgspec
+
+AMOUNT_MAX = 10**12  # minor units; more than any order of one shop
+
+Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}\Z")]  # ISO 4217
+Country = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}\Z")]  # ISO 3166-1 alpha-2
+Locale = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]  # BCP 47
+AmountMinor = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]  # minor units, never negative
+Quantity = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]  # pieces
+Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[!-~]+\Z")]
+TaxClass = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")]
+
+# No control characters: they break mails, logs and PostgreSQL (NUL). A line has no line breaks.
+VISIBLE = r"^[^\x00-\x1f\x7f]+\Z"
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=VISIBLE)]
+PostalCode = Annotated[str, msgspec.Meta(min_length=1, max_length=20, pattern=VISIBLE)]
+Text = Annotated[str, msgspec.Meta(max_length=20_000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*\Z")]
+Email = Annotated[
+    str, msgspec.Meta(min_length=3, max_length=254, pattern=r"^[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+\Z")
+]
+MetadataKey = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=VISIBLE)]
+MetadataValue = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
+# The caller's own notes on a thing, kept and given back.
+Metadata = Annotated[dict[MetadataKey, MetadataValue], msgspec.Meta(max_length=50)]
+
+
+class Money(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An amount of money, never a float: minor units by the currency's ISO 4217 exponent."""
+
+    amount_minor: AmountMinor
+    currency: Currency
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A postal address, one format everywhere."""
+
+    name: Line
+    company: Line | None = None
+    lines: Annotated[tuple[Line, ...], msgspec.Meta(min_length=1, max_length=3)]
+    city: Line
+    region: Line | None = None
+    postal_code: PostalCode
+    country: Country
+    phone: Line | None = None
+    tax_id: Line | None = None
+
+
+class Contact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach whoever ordered."""
+
+    email: Email
+    name: Line | None = None
+    phone: Line | None = None

@@ -1,0 +1,8 @@
+"""Gateway: the one address of the shop.
+
+Owns     nothing
+Says     nothing
+Hears    nothing
+Asks     every service, by forwarding
+Answers  /ping, /livez, /readyz, /metrics, /problems/<slug>; everything else goes to its service
+"""

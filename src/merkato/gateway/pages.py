@@ -1,0 +1,38 @@
+"""The gateway's own pages: what each problem means."""
+
+from html import escape
+
+from merkato.contracts.problem import Problem
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>{title}</title>
+<main><h1>{title}</h1><p><code>{slug}</code>, status {status}</p><p>{text}</p></main></html>
+"""
+
+
+def problem_kinds() -> dict[str, type[Problem]]:
+    """Map slug to problem, for every problem that a loaded service can answer."""
+    found: dict[str, type[Problem]] = {}
+    waiting = list(Problem.__subclasses__())
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        if "slug" in vars(kind):
+            found[kind.slug] = kind
+    return found
+
+
+def page(path: str) -> tuple[bytes, bytes] | None:
+    """Give media type and body of an own page, None for what is not here."""
+    if path == "/ping":
+        return b"application/json", b'{"ping":"pong"}'
+    body = _problem_page(path.removeprefix("/problems/")) if path.startswith("/problems/") else None
+    return (b"text/html; charset=utf-8", body) if body else None
+
+
+def _problem_page(slug: str) -> bytes | None:
+    kind = problem_kinds().get(slug)
+    if kind is None:
+        return None
+    text = escape(kind.__doc__ or "")
+    return PAGE.format(title=escape(kind.title), slug=slug, status=kind.status, text=text).encode()

@@ -1,0 +1,40 @@
+"""Where a request goes: the longest prefix wins, and what is for services only is not there."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from merkato.chassis import http
+from merkato.chassis.service import Service
+
+PARAMETER = re.compile(r"\{[^}]+\}")
+UNSAFE = re.compile(rb"//|/\.{1,2}(/|$)|\\|%2[eEfF]|%5[cC]|%00|[\x00-\x20\x7f]")
+
+
+def prefixes(services: Mapping[str, Service]) -> list[tuple[str, str]]:
+    """List (prefix, service), longest first."""
+    pairs = [(prefix, name) for name, one in services.items() for prefix in one.prefixes]
+    return sorted(pairs, key=lambda pair: -len(pair[0]))
+
+
+def find(table: Sequence[tuple[str, str]], path: str) -> str | None:
+    """Name the service that answers a path."""
+    for prefix, name in table:
+        if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
+            return name
+    return None
+
+
+def for_services_only(services: Mapping[str, Service]) -> re.Pattern[str]:
+    """Match ``METHOD path`` of every route whose policy admits services only."""
+    patterns = [
+        f"{method} " + "[^/]+".join(re.escape(part) for part in PARAMETER.split(path))
+        for one in services.values()
+        for (method, path), policy in http.policies(one.routes).items()
+        if policy == http.SERVICE
+    ]
+    return re.compile("(?:" + "|".join(patterns) + r")/?\Z" if patterns else r"(?!)")
+
+
+def is_canonical(raw_path: bytes) -> bool:
+    """Tell whether every hop will read a path the same way."""
+    return raw_path.startswith(b"/") and not UNSAFE.search(raw_path)

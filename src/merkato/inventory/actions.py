@@ -1,0 +1,151 @@
+"""What inventory can be asked to change. Each runs inside the transaction it is given."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from merkato.chassis.db import Tx
+from merkato.chassis.outbox import say
+from merkato.contracts.inventory import ReservationLost, StockLine
+from merkato.contracts.problem import NotFound, StateConflict, Validation
+from merkato.inventory import domain, store
+from merkato.inventory.domain import Heard, Hold
+
+
+class OrderNews(msgspec.Struct, frozen=True):
+    """What happened to an order, as far as stock is concerned."""
+
+    order_id: UUID
+    heard: Heard
+    wanted: dict[str, int]  # tracked pieces by sku
+    cause: UUID  # the event
+
+
+async def follow_orders(tx: Tx, news: Sequence[OrderNews]) -> None:
+    """Apply a batch of orders' events to their holds: locked once, folded, written once."""
+    moving = [one for one in news if one.heard is not Heard.PLACED]
+    shelf = await store.lock_stock(tx, [sku for one in moving for sku in one.wanted])
+    rows = await store.lock_holds(tx, [one.order_id for one in news])
+    states = {order_id: Hold(row["state"]) for order_id, row in rows.items()}
+    late = [one for one in news if one not in moving and states.get(one.order_id) is not Hold.HELD]
+    if late:  # placed, but its hold has ended: rare, so its stock is locked only now
+        shelf |= await store.lock_stock(tx, [sku for one in late for sku in one.wanted])
+    folding = _Folding(shelf, states)
+    for one in news:
+        folding.apply(one)
+    await folding.write(tx, {order_id for order_id, row in rows.items() if row["kept"]})
+
+
+class _Folding:
+    """The effect of a batch, gathered in memory."""
+
+    def __init__(self, shelf: dict[str, tuple[int, int]], states: dict[UUID, Hold]) -> None:
+        self.room = {sku: on_hand - reserved for sku, (on_hand, reserved) in shelf.items()}
+        self.before = dict(states)
+        self.states = states
+        self.moves: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        self.journal: list[tuple[str, int, str, str | None, UUID | None, str]] = []
+        self.lost: list[tuple[UUID, ReservationLost]] = []
+        self.news: dict[UUID, OrderNews] = {}
+
+    def apply(self, one: OrderNews) -> None:
+        """Take one step of one order."""
+        state = self.states.get(one.order_id, Hold.NONE)
+        move = domain.step(state, one.heard)
+        if move.takes:
+            missing = [sku for sku, n in one.wanted.items() if self.room.get(sku, 0) < n]
+            if missing:
+                lines = tuple(StockLine(sku=sku, quantity=one.wanted[sku]) for sku in missing)
+                self.lost.append((one.cause, ReservationLost(order_id=one.order_id, lines=lines)))
+                return
+        for sku, quantity in one.wanted.items():
+            on_hand, reserved = move.on_hand * quantity, move.reserved * quantity
+            self.moves[sku][0] += on_hand
+            self.moves[sku][1] += reserved
+            self.room[sku] = self.room.get(sku, 0) + on_hand - reserved
+            if on_hand:
+                kind = "committed" if on_hand < 0 else "returned"
+                self.journal.append((sku, on_hand, kind, None, one.order_id, "orders"))
+        self.states[one.order_id] = move.to
+        self.news[one.order_id] = one
+
+    async def write(self, tx: Tx, kept: set[UUID]) -> None:
+        """Write what changed: at most four statements for the whole batch."""
+        changed = [
+            one
+            for order_id, one in self.news.items()
+            if self.states[order_id] != self.before.get(order_id) or order_id not in kept
+        ]
+        new = [one for one in changed if one.order_id not in self.before]
+        moves = {sku: (a, b) for sku, (a, b) in self.moves.items() if a or b}
+        if changed:
+            await store.set_holds(
+                tx,
+                [(o.order_id, domain.body_of(o.wanted), self.states[o.order_id]) for o in changed],
+            )
+        lines = [(one.order_id, sku, n) for one in new for sku, n in one.wanted.items()]
+        if lines:
+            await store.ensure(tx, [sku for _, sku, _ in lines])
+            await store.add_lines(tx, lines)
+        if moves:
+            await store.move_stock(tx, moves)
+        if self.journal:
+            await store.write_journal(tx, self.journal)
+        for cause, lost in self.lost:
+            say(tx, lost, cause=cause)
+
+
+async def end_provisional(tx: Tx, order_ids: Sequence[UUID]) -> list[UUID]:
+    """End holds that no order stands behind and free their stock. Harmless to repeat."""
+    lines = await store.lines(tx, order_ids)
+    await store.lock_stock(tx, [line["sku"] for line in lines])
+    await store.lock_holds(tx, order_ids)
+    ended = set(await store.end_holds(tx, order_ids))
+    freed: dict[str, int] = defaultdict(int)
+    for line in lines:
+        if line["order_id"] in ended:
+            freed[line["sku"]] -= line["quantity"]
+    if freed:
+        await store.move_stock(tx, {sku: (0, n) for sku, n in freed.items()})
+    return sorted(ended)
+
+
+async def set_stock(
+    tx: Tx, sku: str, on_hand: int, threshold: int | None, *, actor: str, reason: str | None
+) -> None:
+    """Say how many there are. Raises StateConflict below what is reserved."""
+    new = await store.ensure(tx, [sku])
+    before, reserved = await _locked(tx, sku)
+    await _change(tx, sku, on_hand - before, reserved - before, "initial" if new else "adjusted",
+                  actor=actor, reason=reason)  # fmt: skip
+    if threshold is not None:
+        await store.set_threshold(tx, sku, threshold)
+    tx.wake("stock-news")
+
+
+async def adjust(tx: Tx, sku: str, delta: int, *, kind: str, actor: str, reason: str) -> None:
+    """Add or take pieces. Raises NotFound, Validation, and StateConflict below what is reserved."""
+    before, reserved = await _locked(tx, sku)
+    if before + delta > domain.ON_HAND_MAX:
+        raise Validation.at("/delta", f"No more than {domain.ON_HAND_MAX} pieces of a sku.")
+    await _change(tx, sku, delta, reserved - before, kind, actor=actor, reason=reason)
+    tx.wake("stock-news")
+
+
+async def _locked(tx: Tx, sku: str) -> tuple[int, int]:
+    row = (await store.lock_stock(tx, [sku])).get(sku)
+    if row is None:
+        raise NotFound(f"No stock is kept of {sku}.")
+    return row
+
+
+async def _change(
+    tx: Tx, sku: str, delta: int, least: int, kind: str, *, actor: str, reason: str | None
+) -> None:
+    if delta < least:
+        raise StateConflict(f"{-least} of {sku} could be taken; the rest is reserved by orders.")
+    if delta:
+        await store.move_stock(tx, {sku: (delta, 0)})
+        await store.write_journal(tx, [(sku, delta, kind, reason, None, actor)])

@@ -1,0 +1,59 @@
+"""Which services run in this process and where the others are. The only file that knows them all.
+
+A service is an ASGI app. One that runs elsewhere is an ASGI app that forwards.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from merkato.chassis import failpoints, telemetry
+from merkato.chassis.ask import App
+from merkato.chassis.remote import remote
+from merkato.chassis.service import Place, Service, running
+from merkato.chassis.tokens import Tokens
+from merkato.config import SERVICES, Config
+from merkato.gateway.service import front
+from merkato.inventory.service import service as inventory
+
+MAKERS: Mapping[str, Callable[[Config], Service]] = {
+    "inventory": inventory,
+}
+
+
+def services(config: Config) -> dict[str, Service]:
+    """Put every service together, whether it runs here or not."""
+    return {name: make(config) for name, make in MAKERS.items()}
+
+
+@asynccontextmanager
+async def started(config: Config) -> AsyncIterator[App]:
+    """Start what lives here. Gives the ASGI app of the gateway, or of the one service here."""
+    telemetry.configure(config.log_level)
+    failpoints.arm(config.failpoints if config.environment == "development" else {})
+    apps: dict[str, App] = {}
+    every = services(config)
+    async with AsyncExitStack() as stack:
+        for name, url in config.elsewhere.items():
+            apps[name] = await stack.enter_async_context(remote(url))
+        for name in config.here:
+            if name in every:
+                here = running(every[name], _place(config, name, apps))
+                apps[name] = await stack.enter_async_context(here)
+        lag = asyncio.create_task(telemetry.watch_loop())
+        stack.callback(lag.cancel)
+        if "gateway" in config.here:
+            yield front(every, apps)
+        else:
+            yield apps[config.here[0]]
+
+
+def _place(config: Config, name: str, apps: Mapping[str, App]) -> Place:
+    return Place(
+        database_url=config.database_urls[name],
+        nats_url=config.nats_urls[name],
+        sources=(*SERVICES, "external"),
+        tokens=Tokens(name, config.keys.signing.get(name), config.keys.published),
+        apps=apps,
+        pool_max=config.pool_max,
+    )
