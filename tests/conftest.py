@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from merkato import config
-from merkato.chassis import engines as house
 from merkato.chassis.engines import provision
+from merkato.chassis.engines.start import start
 from merkato.chassis.supervisor import Supervisor
 
 
@@ -32,12 +32,20 @@ def home():
     removed(folder)
 
 
+@pytest.fixture(scope="module")
+def module_home():
+    """An empty folder for the engines that the tests of one file share."""
+    folder = Path(tempfile.mkdtemp(prefix="merkato-"))
+    yield folder
+    removed(folder)
+
+
 @pytest_asyncio.fixture(scope="session")
 async def engines():
     """Running engines, one pair for the whole run, with a database for every service."""
     folder = Path(tempfile.mkdtemp(prefix="merkato-tests-"))
     async with Supervisor(folder / "run") as supervisor:
-        running = await house.start(supervisor, folder, config.SERVICES)
+        running = await start(supervisor, folder, config.SERVICES)
         connection = await asyncpg.connect(running.admin_dsn)
         # The disk's patience is not what these tests are about: a killed process loses nothing.
         await connection.execute("alter system set fsync = off")

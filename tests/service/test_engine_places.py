@@ -9,10 +9,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from merkato.chassis import engines as house
 from merkato.chassis import supervisor
 from merkato.chassis.engines import binaries, ports, postgres
 from merkato.chassis.engines.home import Home
+from merkato.chassis.engines.start import start
 from merkato.chassis.supervisor import CannotStart, Supervisor
 
 PAIR = ("orders", "payments")
@@ -35,7 +35,7 @@ async def value(dsn, sql):
 
 async def begin(home, services=PAIR):
     async with Supervisor(home / "run") as running:
-        return await house.start(running, home, services)
+        return await start(running, home, services)
 
 
 async def test_data_of_another_major_version(home):
@@ -158,7 +158,7 @@ async def test_root_runs_postgres_as_an_account_that_reaches_its_data(home, clos
     home.chmod(mode)
     shop = home / "shop"
     async with Supervisor(shop / "run") as running:
-        made = await house.start(running, shop, PAIR)
+        made = await start(running, shop, PAIR)
         pids = {one.name: one.pid for one in supervisor.state(shop / "run").children}
         assert os.stat(f"/proc/{pids['postgres']}").st_uid != 0
         assert await value(made.database_urls["orders"], "select 1") == 1
@@ -172,11 +172,11 @@ async def test_data_follow_when_a_folder_above_is_closed(home):
     home.chmod(0o755)
     shop = home / "shop"
     async with Supervisor(shop / "run") as running:
-        made = await house.start(running, shop, PAIR)
+        made = await start(running, shop, PAIR)
         await fetch(made.database_urls["orders"], "create table kept as select 42 as answer")
     home.chmod(0o700)
     async with Supervisor(shop / "run") as running:
-        made = await house.start(running, shop, PAIR)
+        made = await start(running, shop, PAIR)
         assert await value(made.database_urls["orders"], "select answer from kept") == 42
     assert (shop / "postgres").is_symlink()
 
@@ -223,7 +223,7 @@ async def test_a_first_start_cut_short_is_begun_again(home):
 
 async def test_engines_that_were_brought_are_provisioned_and_not_started(engines, home):
     async with Supervisor(home / "run") as running:
-        made = await house.start(
+        made = await start(
             running, home, ("visitor",), database_url=engines.admin_dsn, nats_url=engines.nats_url
         )
         assert supervisor.state(home / "run").children == []
@@ -236,7 +236,7 @@ async def test_engines_that_were_brought_are_provisioned_and_not_started(engines
 async def test_a_server_that_is_not_there_is_told(home):
     async with Supervisor(home / "run") as running:
         with pytest.raises(CannotStart, match=r"cannot be reached.*DATABASE_URL"):
-            await house.start(
+            await start(
                 running,
                 home,
                 PAIR,

@@ -12,10 +12,10 @@ import pytest
 from nats.errors import NoServersError
 from nats.js.api import StreamConfig
 
-from merkato.chassis import engines as house
 from merkato.chassis import supervisor
 from merkato.chassis.engines import fullness, postgres
 from merkato.chassis.engines.home import Home
+from merkato.chassis.engines.start import start
 from merkato.chassis.supervisor import Supervisor
 
 PAIR = ("orders", "payments")
@@ -46,14 +46,14 @@ async def value(dsn, sql):
 
 async def test_data_survive_stop_and_start(home):
     async with Supervisor(home / "run") as running:
-        first = await house.start(running, home, PAIR)
+        first = await start(running, home, PAIR)
         await fetch(first.database_urls["orders"], "create table kept as select 42 as answer")
         client = await nats.connect(first.nats_url)
         await client.jetstream().add_stream(StreamConfig(name="kept", subjects=["orders.>"]))
         await client.jetstream().publish("orders.placed", b"one")
         await client.close()
     async with Supervisor(home / "run") as running:
-        second = await house.start(running, home, PAIR)
+        second = await start(running, home, PAIR)
         assert second.database_urls == first.database_urls
         assert await value(second.database_urls["orders"], "select answer from kept") == 42
         (stream,) = await fullness.streams(second.nats_url)
@@ -66,9 +66,9 @@ async def test_data_survive_stop_and_start(home):
 
 async def test_starting_with_one_more_service_gives_it_what_the_others_have(home):
     async with Supervisor(home / "run") as running:
-        first = await house.start(running, home, ("orders",))
+        first = await start(running, home, ("orders",))
     async with Supervisor(home / "run") as running:
-        second = await house.start(running, home, PAIR)
+        second = await start(running, home, PAIR)
         assert await value(second.database_urls["payments"], "select 1") == 1
     assert second.secrets.signing["orders"] == first.secrets.signing["orders"]
     assert set(second.secrets.signing) == set(PAIR)
@@ -77,7 +77,7 @@ async def test_starting_with_one_more_service_gives_it_what_the_others_have(home
 @pytest.mark.parametrize("name", ["postgres", "nats"])
 async def test_a_killed_engine_is_started_again(home, name):
     async with Supervisor(home / "run") as running:
-        made = await house.start(running, home, PAIR)
+        made = await start(running, home, PAIR)
         await fetch(made.database_urls["orders"], "create table kept as select 42 as answer")
         before = {one.name: one.pid for one in supervisor.state(home / "run").children}
         os.kill(before[name], signal.SIGKILL)
@@ -110,7 +110,7 @@ async def test_the_settings_that_durability_rests_on(engines):
 
 async def test_nats_writes_through_before_it_acknowledges(home):
     async with Supervisor(home / "run") as running:
-        await house.start(running, home, PAIR)
+        await start(running, home, PAIR)
         written = json.loads((home / "run/nats.conf").read_text())
     assert written["jetstream"]["sync_interval"] == "always"
 

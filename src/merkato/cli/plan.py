@@ -9,12 +9,12 @@ from typing import TypeVar
 import msgspec
 
 from merkato import config
-from merkato.chassis.engines import Engines, ports
+from merkato.chassis.engines import ports
 from merkato.chassis.engines.home import Home, Secrets, write_private
+from merkato.chassis.engines.start import Engines
 from merkato.chassis.supervisor import Child
 from merkato.cli import probe
 from merkato.config import Config, Keys
-from merkato.outside.running import Outside
 
 T = TypeVar("T")
 
@@ -66,16 +66,16 @@ def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Chil
         home.remember_port(name, numbers[name])
     folder = home.path / "outside"
     folder.mkdir(exist_ok=True, mode=0o700)
-    outside = Outside(
-        folder=str(folder),
-        processor_port=numbers["processor"],
-        mailbox_smtp_port=numbers["smtp"],
-        mailbox_port=numbers["mailbox"],
-        api_key=kept.stripe_key,
-        webhook_secret=kept.stripe_webhook_secret,
-        webhook_url=f"http://127.0.0.1:{settings.port}/api/v1/payments/webhooks/stripe",
-        environment=settings.environment,
-    )
+    outside = {  # merkato.outside.running.Outside, whose import would slow every start down
+        "folder": str(folder),
+        "processor_port": numbers["processor"],
+        "mailbox_smtp_port": numbers["smtp"],
+        "mailbox_port": numbers["mailbox"],
+        "api_key": kept.stripe_key,
+        "webhook_secret": kept.stripe_webhook_secret,
+        "webhook_url": f"http://127.0.0.1:{settings.port}/api/v1/payments/webhooks/stripe",
+        "environment": settings.environment,
+    }
     file = home.run / "outside.json"
     write_private(file, msgspec.json.format(msgspec.json.encode(outside)))
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from rich.console import Console
 
 from merkato import config
-from merkato.chassis import engines, supervisor
+from merkato.chassis import supervisor
 from merkato.chassis.engines import ports
 from merkato.chassis.engines.home import Home
+from merkato.chassis.engines.start import start
 from merkato.chassis.supervisor import AlreadyRunning, CannotStart, Supervisor
 from merkato.cli import plan
 from merkato.config import Config
@@ -77,7 +78,7 @@ async def _start(running: Supervisor, home: Home, asked: Config, each: bool) -> 
     ports.claim(asked.port, asked.host)
     database_url, nats_url = config.external_engines()
     with console.status("Starting PostgreSQL and NATS …"):
-        made = await engines.start(running, home.path, config.SERVICES, database_url, nats_url)
+        made = await start(running, home.path, config.SERVICES, database_url, nats_url)
     _done("PostgreSQL", "yours, by DATABASE_URL" if database_url else "ready", begun)
     _done("NATS", "yours, by NATS_URL" if nats_url else "ready", begun)
     settings = plan.furnished(asked, made)

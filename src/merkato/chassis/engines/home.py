@@ -1,5 +1,6 @@
 """The data folder of an embedded shop: its layout, its secrets, its ports."""
 
+import importlib
 import os
 import pwd
 import secrets
@@ -7,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import msgspec
-from joserfc.jwk import OKPKey
 
 from merkato.chassis.supervisor import CannotStart
 
@@ -116,7 +116,8 @@ def write_private(file: Path, content: bytes) -> None:
 
 
 def _new_key() -> dict[str, str]:
-    key = OKPKey.generate_key("Ed25519", private=True)
+    # Imported here: it takes 0.2 s and is needed once in the life of an installation.
+    key = importlib.import_module("joserfc.jwk").OKPKey.generate_key("Ed25519", private=True)
     made = key.as_dict(private=True)
     return {name: str(made[name]) for name in ("kty", "crv", "x", "d")} | {"kid": key.thumbprint()}
 
