@@ -42,7 +42,17 @@ class Users(msgspec.Struct, frozen=True, kw_only=True):
     argon2_memory_kib: int = 19_456  # memory of one hash
     argon2_concurrency: int = 2  # hashes computed at once in this process
     login_failures_max: int = 10  # failed logins per account and window, then pauses
-    login_window_s: int = 900  # length of that window
+    login_window_s: int = 900  # length of that window, and the longest pause
+    spray_failures_max: int = 100  # failed logins with one password per window and process
+    shop_name: str = "Merkato"  # no password is made of it
+
+
+class Catalog(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of catalog."""
+
+    default_locale: str = "en"  # every product and category has its texts in this one
+    default_currency: str = "EUR"  # prices are shown in it when nobody says which
+    few_below: int = 5  # pieces; fewer than this and more than none is "few"
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +108,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     failpoints: Mapping[str, str] = {}  # place -> kill | raise | sleep:SECONDS; development only
     log_level: Literal["debug", "info", "warning", "error"] = "info"  # what is worth a line
     users: Users = Users()
+    catalog: Catalog = Catalog()
     orders: Orders = Orders()
     inventory: Inventory = Inventory()
     payments: Payments = Payments()

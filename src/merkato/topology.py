@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from merkato.catalog.service import service as catalog
 from merkato.chassis import failpoints, telemetry
 from merkato.chassis.ask import App
 from merkato.chassis.remote import remote
@@ -17,6 +18,7 @@ from merkato.gateway.service import front
 from merkato.inventory.service import service as inventory
 
 MAKERS: Mapping[str, Callable[[Config], Service]] = {
+    "catalog": catalog,
     "inventory": inventory,
 }
 

@@ -1,0 +1,26 @@
+"""What the catalog service is made of. Topology decides in which process it runs."""
+
+from merkato.catalog import http
+from merkato.chassis.service import Service
+from merkato.config import Config
+from merkato.contracts.catalog import (
+    ProductArchived,
+    ProductChanged,
+    ProductPublished,
+    VariantPriced,
+)
+
+
+def service(config: Config) -> Service:
+    """Put the service together."""
+    settings = config.catalog
+    return Service(
+        name="catalog",
+        prefixes=("/api/v1/products", "/api/v1/variants", "/api/v1/categories"),
+        routes=http.ROUTES,
+        says=(ProductPublished, ProductChanged, ProductArchived, VariantPriced),
+        provides=lambda resources: {
+            "shop": http.Shop(settings.default_locale, settings.default_currency),
+            "pages": http.Pages(resources.db),
+        },
+    )

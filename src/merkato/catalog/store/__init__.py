@@ -1,0 +1,1 @@
+"""Every statement of catalog, by what it is about. The caller owns the transaction."""
