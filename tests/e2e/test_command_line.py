@@ -42,7 +42,7 @@ def state(home):
 def shop(module_home):
     """A shop that was started in the background, with its port; stopped afterwards."""
     home, port = module_home, ports.pick()
-    started = merkato(home, "up", "--detach", "--port", str(port))
+    started = merkato(home, "up", "--detach", "--no-demo", "--port", str(port))
     assert started.returncode == 0, started.stdout + started.stderr
     yield home, port
     assert merkato(home, "down").returncode == 0
@@ -110,7 +110,7 @@ def test_secrets_are_for_us_alone(shop):
 def test_down_and_up_again_are_quick_and_keep_the_data(home):
     port = ports.pick()
     begun = time.monotonic()
-    assert merkato(home, "up", "--detach", "--port", str(port)).returncode == 0
+    assert merkato(home, "up", "--detach", "--no-demo", "--port", str(port)).returncode == 0
     assert time.monotonic() - begun < 10
     secrets = (home / "secrets.json").read_text()
     stopped = merkato(home, "down")
@@ -119,7 +119,7 @@ def test_down_and_up_again_are_quick_and_keep_the_data(home):
     assert "Nothing runs" in merkato(home, "down").stdout
     assert merkato(home, "status").returncode == 3
     begun = time.monotonic()
-    assert merkato(home, "up", "--detach", "--port", str(port)).returncode == 0
+    assert merkato(home, "up", "--detach", "--no-demo", "--port", str(port)).returncode == 0
     assert time.monotonic() - begun < 4
     assert answer(port) == 200
     assert (home / "secrets.json").read_text() == secrets
@@ -128,9 +128,9 @@ def test_down_and_up_again_are_quick_and_keep_the_data(home):
 
 def test_a_killed_supervisor_does_not_stand_in_the_way(home):
     port = ports.pick()
-    assert merkato(home, "up", "--detach", "--port", str(port)).returncode == 0
+    assert merkato(home, "up", "--detach", "--no-demo", "--port", str(port)).returncode == 0
     os.kill(state(home)["pid"], signal.SIGKILL)
-    again = merkato(home, "up", "--detach", "--port", str(port))
+    again = merkato(home, "up", "--detach", "--no-demo", "--port", str(port))
     assert again.returncode == 0, again.stdout + again.stderr
     assert answer(port) == 200
     assert merkato(home, "down").returncode == 0
@@ -139,7 +139,7 @@ def test_a_killed_supervisor_does_not_stand_in_the_way(home):
 def test_ctrl_c_stops_everything(home):
     port = ports.pick()
     process = subprocess.Popen(
-        [sys.executable, "-m", "merkato", "up", "--port", str(port)],
+        [sys.executable, "-m", "merkato", "up", "--no-demo", "--port", str(port)],
         env=os.environ | {"MERKATO_HOME": str(home)},
         stdout=subprocess.PIPE,
         text=True,
@@ -176,7 +176,7 @@ def test_a_folder_that_is_not_ours_is_refused(home):
 
 def test_a_process_per_service(home):
     port = ports.pick()
-    started = merkato(home, "up", "--detach", "--each", "--port", str(port))
+    started = merkato(home, "up", "--detach", "--no-demo", "--each", "--port", str(port))
     assert started.returncode == 0, started.stdout + started.stderr
     try:
         assert answer(port) == 200

@@ -13,7 +13,13 @@ for name, summary in {
     "down": "Stop the shop; its data stay.",
     "status": "Print what runs where, since when, how full, and whether it is well.",
     "logs": "Print the latest lines of the logs.",
+    "seed": "Put the demo shop's goods into the running shop; a repeat is harmless.",
     "serve": "Run the services of a configuration file; what a container runs.",
     "outside": "Run the stand-ins for a card processor and for mail; `up` does in development.",
 }.items():
     app.command(f"merkato.cli.{name}:{name}", name=name, help=summary)
+app.command(
+    "merkato.cli.dead_letters:app",
+    name="dead-letters",
+    help="List, retry or discard events that a service could not handle.",
+)

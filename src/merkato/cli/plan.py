@@ -55,8 +55,8 @@ def furnished(asked: Config, engines: Engines) -> Config:
     )
 
 
-def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Child, str]:
-    """Give the stand-ins' process, `settings` that use it, and the address of the mailbox's pages.
+def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Child]:
+    """Give the stand-ins' process, and `settings` that use it.
 
     The customary ports of such a mailbox, 8025 and 1025, are used when free.
     """
@@ -103,7 +103,7 @@ def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Chil
             settings.notifications, smtp_url=f"smtp://127.0.0.1:{numbers['smtp']}"
         ),
     )
-    return settings, child, f"http://127.0.0.1:{numbers['mailbox']}"
+    return settings, child
 
 
 def one_process(home: Home, settings: Config) -> Child:

@@ -15,14 +15,16 @@ from merkato.chassis import supervisor
 from merkato.chassis.engines import ports
 from merkato.chassis.engines.home import Home
 from merkato.chassis.engines.start import start
-from merkato.chassis.supervisor import AlreadyRunning, CannotStart, Supervisor
+from merkato.chassis.supervisor import AlreadyRunning, CannotStart, Child, Supervisor
 from merkato.cli import plan
 from merkato.config import Config
 
 console = Console(highlight=False, soft_wrap=True)
 
 
-def up(*, port: int | None = None, each: bool = False, detach: bool = False) -> int:
+def up(
+    *, port: int | None = None, each: bool = False, detach: bool = False, demo: bool = True
+) -> int:
     """Start the shop, and stay until Ctrl-C or `merkato down`.
 
     PostgreSQL and NATS are started too, unless DATABASE_URL and NATS_URL name others. A second
@@ -36,20 +38,22 @@ def up(*, port: int | None = None, each: bool = False, detach: bool = False) -> 
         Run every service as a process of its own.
     detach
         Return as soon as the shop is ready; it goes on in the background.
+    demo
+        In development, put the demo goods into a new shop.
 
     """
     home = Home(config.home())
     asked = plan.wanted(home.path, port)
     if detach:
-        return _detached(home, asked.port, each)
+        return _detached(home, asked.port, each, demo)
     try:
-        asyncio.run(_until_stopped(home, asked, each))
+        asyncio.run(_until_stopped(home, asked, each, demo))
     except AlreadyRunning:
         _tell_where(home)
     return 0
 
 
-async def _until_stopped(home: Home, asked: Config, each: bool) -> None:
+async def _until_stopped(home: Home, asked: Config, each: bool, demo: bool) -> None:
     task = asyncio.current_task()
     assert task is not None  # we run inside of one
     loop, stopping = asyncio.get_running_loop(), False
@@ -65,7 +69,11 @@ async def _until_stopped(home: Home, asked: Config, each: bool) -> None:
     home.open()
     with suppress(asyncio.CancelledError):
         async with Supervisor(home.run, asked.public_url) as running:
-            await _start(running, home, asked, each)
+            settings = await _start(running, home, asked, each)
+            if demo and settings.environment == "development":
+                await _seed_once(home)
+            running.say_ready()
+            _welcome(home, settings)
             try:
                 await asyncio.Event().wait()
             finally:
@@ -73,7 +81,7 @@ async def _until_stopped(home: Home, asked: Config, each: bool) -> None:
     console.print("Stopped; the data stay in", str(home.path))
 
 
-async def _start(running: Supervisor, home: Home, asked: Config, each: bool) -> None:
+async def _start(running: Supervisor, home: Home, asked: Config, each: bool) -> Config:
     begun = time.monotonic()
     ports.claim(asked.port, asked.host)
     database_url, nats_url = config.external_engines()
@@ -82,9 +90,9 @@ async def _start(running: Supervisor, home: Home, asked: Config, each: bool) -> 
     _done("PostgreSQL", "yours, by DATABASE_URL" if database_url else "ready", begun)
     _done("NATS", "yours, by NATS_URL" if nats_url else "ready", begun)
     settings = plan.furnished(asked, made)
-    mailbox, children = None, []
+    children: list[Child] = []
     if settings.environment == "development":
-        settings, outside, mailbox = plan.stand_ins(home, settings, made.secrets)
+        settings, outside = plan.stand_ins(home, settings, made.secrets)
         children.append(outside)
     with console.status("Starting the services …"):
         if each:
@@ -93,19 +101,33 @@ async def _start(running: Supervisor, home: Home, asked: Config, each: bool) -> 
             children.append(plan.one_process(home, settings))
         await asyncio.gather(*(running.start(child) for child in children))
     _done("services", "a process each" if each else "in one process", begun)
-    running.say_ready()
-    _welcome(settings, mailbox)
+    return settings
 
 
-def _welcome(settings: Config, mailbox: str | None) -> None:
+async def _seed_once(home: Home) -> None:
+    """Put the demo goods into a shop that never had them; a failure is told and not fatal."""
+    mark = home.run / "seeded"
+    if mark.exists():
+        return
+    with console.status("Putting the demo goods on the shelves …"):
+        seeding = await asyncio.create_subprocess_exec(sys.executable, "-m", "merkato", "seed")
+        try:
+            if await seeding.wait() == 0:
+                mark.touch()
+        finally:
+            if seeding.returncode is None:
+                seeding.terminate()
+
+
+def _welcome(home: Home, settings: Config) -> None:
     console.print()
     console.print(f"The shop is open at [bold]{settings.public_url}[/bold]")
-    if mailbox:
+    if settings.environment == "development":
         console.print(
             "[bold yellow]DEVELOPMENT: cards and mail are stand-ins. No money moves, and no mail "
             "leaves this machine.[/bold yellow]"
         )
-        console.print(f"  every mail sent   {mailbox}")
+        console.print(f"  every mail sent   http://127.0.0.1:{home.ports()['mailbox']}")
     console.print(f"  API pages         {settings.public_url}/docs")
     console.print("  what runs where   merkato status")
     console.print("  what it says      merkato logs --follow")
@@ -124,7 +146,7 @@ def _tell_where(home: Home) -> None:
         console.print(f"Already runs at {found.address} since {found.ready_at:%Y-%m-%d %H:%M} UTC.")
 
 
-def _detached(home: Home, port: int, each: bool) -> int:
+def _detached(home: Home, port: int, each: bool, demo: bool) -> int:
     """Start `up` in a session of its own and wait until it is ready, ended, or was there before."""
     home.open()
     if supervisor.state(home.run) is not None:
@@ -134,7 +156,7 @@ def _detached(home: Home, port: int, each: bool) -> int:
     command = [sys.executable, "-m", "merkato", "up", "--port", str(port)]
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command + ["--each"] * each,
+            command + ["--each"] * each + ["--no-demo"] * (not demo),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

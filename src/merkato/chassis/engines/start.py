@@ -6,7 +6,7 @@ import msgspec
 
 from merkato.chassis.engines import nats, postgres, provision
 from merkato.chassis.engines.home import Home, Secrets
-from merkato.chassis.supervisor import Supervisor
+from merkato.chassis.supervisor import CannotStart, Supervisor
 
 
 class Engines(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +42,21 @@ async def start(
         await supervisor.start(await postgres.child(place, kept))
     if nats_url is None:
         await supervisor.start(nats.child(place, kept, services))
+    running = addresses(place, services, database_url, nats_url)
+    await provision.provision(
+        running.admin_dsn, {name: kept.postgres[name] for name in ("audit", *services)}
+    )
+    return running
+
+
+def addresses(
+    place: Home, services: tuple[str, ...], database_url: str | None, nats_url: str | None
+) -> Engines:
+    """Tell who connects where, running or not. Raises CannotStart where none ever started."""
+    if not place.secrets_file.exists():
+        raise CannotStart(f"No shop was ever started in {place.path}; merkato up starts one.")
+    kept = place.secrets(services)
     admin = database_url or postgres.admin_dsn(place, kept)
-    await provision.provision(admin, {name: kept.postgres[name] for name in ("audit", *services)})
     return Engines(
         admin_dsn=admin,
         database_urls={

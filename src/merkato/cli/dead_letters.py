@@ -1,0 +1,119 @@
+"""`merkato dead-letters`: events that a service could not handle; looked at, retried, discarded."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from cyclopts import App
+from rich.console import Console
+
+from merkato.chassis import db, inbox
+from merkato.chassis.db import Tx
+from merkato.chassis.supervisor import CannotStart
+from merkato.cli import places
+
+app = App(
+    name="dead-letters",
+    help="Events that a service could not handle. Later events of the same key wait behind them.",
+)
+console = Console(highlight=False, soft_wrap=True)
+
+_MOST = 1_000  # shown or touched at once, for each service
+
+
+@app.command(name="list")
+def list_all(*, service: str | None = None) -> None:
+    """List them, oldest first, with the reason; contents are not shown.
+
+    Parameters
+    ----------
+    service
+        Those of one service only.
+
+    """
+    found = asyncio.run(_in_each(service, lambda tx: inbox.dead_letters(tx, _MOST)))
+    rows = [(name, row) for name, letters in found.items() for row in letters]
+    if not rows:
+        console.print("There are none.")
+        return
+    for name, row in rows:
+        console.print(
+            f"[bold]{name}[/bold]  {row['event_id']}  {row['type']}  key {row['key']}  "
+            f"{row['state']}, {row['tries']} tries, since {row['set_aside_at']:%Y-%m-%d %H:%M:%S}"
+        )
+        console.print(f"    {row['reason']}", markup=False)
+
+
+@app.command
+def retry(*event_ids: UUID, every: bool = False, service: str | None = None) -> None:
+    """Have events tried again now; harmless for those that are done.
+
+    Parameters
+    ----------
+    event_ids
+        Which, by id.
+    every
+        All of them.
+    service
+        In one service only.
+
+    """
+    count = asyncio.run(_touch(event_ids, every, service, inbox.redrive))
+    console.print(f"{count} will be tried again.")
+
+
+@app.command
+def discard(*event_ids: UUID, every: bool = False, service: str | None = None) -> None:
+    """Give events up for good; those behind them go on.
+
+    Parameters
+    ----------
+    event_ids
+        Which, by id.
+    every
+        All of them.
+    service
+        In one service only.
+
+    """
+    count = asyncio.run(_touch(event_ids, every, service, inbox.discard))
+    console.print(f"{count} discarded.")
+
+
+async def _touch(
+    event_ids: Sequence[UUID],
+    every: bool,
+    service: str | None,
+    act: Callable[[Tx, Sequence[UUID]], Awaitable[int]],
+) -> int:
+    if bool(event_ids) == every:
+        raise CannotStart("Name events by id (merkato dead-letters list), or say --every.")
+
+    async def work(tx: Tx) -> int:
+        chosen = event_ids
+        if every:
+            chosen = [row["event_id"] for row in await inbox.dead_letters(tx, _MOST)]
+        return await act(tx, chosen)
+
+    return sum((await _in_each(service, work)).values())
+
+
+async def _in_each(service: str | None, work: Callable[[Tx], Awaitable[Any]]) -> dict[str, Any]:
+    """Do `work` in a transaction of each service's database."""
+    urls = places.database_urls()
+    if service is not None and service not in urls:
+        raise CannotStart(f"There is no service {service!r}; there are: {', '.join(urls)}.")
+    done = {}
+    for name in [service] if service else urls:
+        try:
+            async with (
+                db.connected(urls[name], pool_max=1) as database,
+                database.transaction() as tx,
+            ):
+                done[name] = await work(tx)
+        except OSError as error:
+            raise CannotStart(f"The database of {name} does not answer; see merkato status.") from (
+                error
+            )
+    return done
