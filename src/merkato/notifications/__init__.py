@@ -1,0 +1,10 @@
+"""Notifications: tells people what happened, by mail and in the shop, once per fact.
+
+Owns     messages, due, orders_seen
+Says     NotificationSent, NotificationFailed
+Hears    OrderPlaced, OrderConfirmed, OrderCancelled, PaymentDeclined, PaymentActionRequired,
+         PaymentRefunded, EmailVerificationRequested, PasswordResetRequested, RegistrationRepeated,
+         StockLow, UserErased
+Asks     users, for the link of a mail at the moment it is sent; a mail server, in a job
+Answers  /api/v1/notifications
+"""

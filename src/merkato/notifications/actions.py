@@ -1,0 +1,98 @@
+"""What notifications can be asked to change."""
+
+import hashlib
+from collections.abc import Sequence
+from uuid import UUID
+
+from merkato.chassis.db import Row, Tx
+from merkato.chassis.ids import derived_id
+from merkato.chassis.outbox import say
+from merkato.contracts.notifications import NotificationFailed, NotificationSent
+from merkato.contracts.problem import NotFound, StateConflict
+from merkato.notifications import domain, store
+from merkato.notifications.domain import Notice, Verdict
+
+MAIL = "mail"  # the job that sends
+
+
+def id_of(notice: Notice) -> UUID:
+    """Derive a message's id, so that a fact is told to somebody in one message only."""
+    identity = f"{notice.fact}\0{notice.template}\0{notice.recipient}"
+    return derived_id(hashlib.sha256(identity.encode()).digest())
+
+
+async def tell(tx: Tx, notices: Sequence[Notice]) -> None:
+    """Queue messages. What was queued before is left as it is."""
+    messages = {id_of(notice): notice for notice in notices}
+    if messages and await store.insert(tx, list(messages.items())):
+        tx.wake(MAIL)
+
+
+async def settle(tx: Tx, verdicts: Sequence[Verdict]) -> None:
+    """Write down what became of claimed mails, all in five statements, and say it."""
+    queued = await store.lock_queued(tx, [one.message.id for one in verdicts])
+    open_ = [one for one in verdicts if one.message.id in queued]
+    sent = [one.message for one in open_ if one.sent]
+    failed = [one for one in open_ if one.failed]
+    waiting = [one for one in open_ if not one.sent and not one.failed]
+    if sent:
+        await store.mark_sent(tx, sent)
+    if failed:
+        reasons = [one.reason for one in failed]
+        await store.mark_failed(tx, [one.message for one in failed], reasons)
+    if waiting:
+        waits = [
+            (one.message.id, domain.pause_s(one.message.tries) if one.tried else 0, one.tried)
+            for one in waiting
+        ]
+        await store.postpone(tx, waits)
+    for message in sent:
+        id, channel, template = message.id, message.channel, message.template
+        say(tx, NotificationSent(notification_id=id, channel=channel, template=template))
+    for one in failed:
+        message = one.message
+        _say_failed(tx, message.id, message.channel, message.template, one.reason)
+
+
+def _say_failed(tx: Tx, id: UUID, channel: str, template: str, reason: str) -> None:
+    said = NotificationFailed(notification_id=id, channel=channel, template=template, reason=reason)
+    say(tx, said)
+
+
+async def erase(tx: Tx, users: Sequence[UUID]) -> None:
+    """Forget whom messages went to and what they said. A second time changes nothing."""
+    await store.erase_orders(tx, users)
+    rows = await store.lock_of_customers(tx, users)
+    await store.erase(tx, [row["id"] for row in rows])
+    for row in rows:
+        if row["state"] == domain.State.QUEUED:
+            _say_failed(tx, row["id"], row["channel"], row["template"], "erased")
+
+
+async def read(tx: Tx, id: UUID, user_id: UUID) -> Row:
+    """Mark a message of the user's own inbox as read. Raises NotFound."""
+    row = await store.mark_read(tx, id, user_id)
+    if row is None:
+        raise NotFound("There is no such message in your inbox.")
+    return row
+
+
+async def resend(tx: Tx, id: UUID) -> Row:
+    """Have a mail sent (again). Raises NotFound and StateConflict.
+
+    One that waits or is being sent is left to it. One that was sent gets a new Message-ID, for mail
+    servers drop what they know.
+    """
+    row = await store.lock(tx, id)
+    if row is None:
+        raise NotFound("There is no such message.")
+    if row["channel"] != "email":
+        raise StateConflict("Only mails can be sent again.")
+    if row["erased_at"] is not None:
+        raise StateConflict("This message was erased with its recipient.")
+    if row["state"] == domain.State.QUEUED:
+        return row
+    row = await store.queue_again(tx, id)
+    await store.make_due(tx, id)
+    tx.wake(MAIL)
+    return row

@@ -1,0 +1,120 @@
+"""What notifications does by the clock: hand mails that are due to the mail server.
+
+Three phases, so that no transaction waits for the network: claim under a lease | render and hand
+over | write down and say what became of the whole claim. A crash between the last two hands mails
+over again, under the same Message-ID.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from jinja2 import TemplateError
+
+from merkato.chassis.ask import Asks, Refusal
+from merkato.chassis.failpoints import reach
+from merkato.chassis.service import Resources
+from merkato.contracts.problem import DependencyUnavailable, UpstreamTimeout
+from merkato.contracts.users import Link
+from merkato.notifications import actions, domain, store
+from merkato.notifications.domain import Message, Verdict
+from merkato.notifications.providers.mail import BadAddress, Letterhead, Mail, compose
+from merkato.notifications.providers.smtp import Away, Line, Outcome, Post
+from merkato.notifications.templates import Texts
+
+log = structlog.get_logger()
+
+CLAIM_MAX = 200  # mails per turn
+DEADLINE_S = 60.0  # a turn ends by then; well below store.LEASE
+
+
+class Office(msgspec.Struct, frozen=True):
+    """What is needed to write mails and hand them over."""
+
+    texts: Texts
+    head: Letterhead
+    post: Post
+
+
+async def send_due(office: Office, resources: Resources) -> int:
+    """Send a claim of mails. Gives how many were claimed; 0 while the mail server is away."""
+    post = office.post
+    if not post.open():
+        return 0
+    async with resources.db.transaction() as tx:
+        claimed = await store.claim(tx, CLAIM_MAX)
+    if not claimed:
+        return 0
+    reach("mail-claimed")
+    verdicts: dict[object, Verdict] = {}
+    turn = iter(claimed)
+    until = asyncio.get_running_loop().time() + DEADLINE_S
+    async with asyncio.TaskGroup() as group:
+        for line in post.lines:
+            group.create_task(_carry(office, line, turn, until, resources.asks, verdicts))
+    reach("mail-sent")
+    for message in claimed:
+        verdicts.setdefault(message.id, Verdict(message=message, tried=False))
+    async with resources.db.transaction() as tx:
+        await actions.settle(tx, list(verdicts.values()))
+    return len(claimed) if post.open() else 0
+
+
+async def _carry(
+    office: Office,
+    line: Line,
+    turn: Iterator[Message],
+    until: float,
+    asks: Asks,
+    verdicts: dict[object, Verdict],
+) -> None:
+    """Carry mails over one line until there are none, time is up, or the server is away."""
+    loop = asyncio.get_running_loop()
+    while office.post.open() and loop.time() < until:
+        message = next(turn, None)
+        if message is None:
+            return
+        try:
+            async with asyncio.timeout_at(until):
+                verdicts[message.id] = await _send(office, line, asks, message)
+        except TimeoutError:
+            verdicts[message.id] = _again(message, "no answer in time")
+        except Away as away:
+            log.warning("the mail server is away", why=str(away))
+            office.post.away()
+
+
+async def _send(office: Office, line: Line, asks: Asks, message: Message) -> Verdict:
+    """Render a mail and hand it over. Raises Away."""
+    try:
+        mail = await _write(office, asks, message)
+    except (Refusal, TemplateError, BadAddress) as error:
+        reason = "the link is no longer valid" if isinstance(error, Refusal) else str(error)
+        log.error("mail cannot be written", id=message.id, why=type(error).__name__)
+        return Verdict(message=message, failed=True, reason=reason[:200])
+    except (DependencyUnavailable, UpstreamTimeout):
+        return _again(message, "users did not give the link")
+    answer = await line.hand_over(mail)
+    if answer.outcome is Outcome.UNSURE:
+        return _again(message, answer.why)
+    office.post.found()
+    if answer.outcome is Outcome.TAKEN:
+        return Verdict(message=message, sent=True)
+    return Verdict(message=message, failed=True, reason=f"refused: {answer.why}")
+
+
+def _again(message: Message, why: str) -> Verdict:
+    return Verdict(message=message, failed=message.last_try, reason=f"given up: {why}")
+
+
+async def _write(office: Office, asks: Asks, message: Message) -> Mail:
+    link = None
+    if message.template in domain.WITH_LINK:
+        path = f"/api/v1/auth/links/{message.data['token_id']}"
+        link = (await asks.ask("users", "POST", path, Link)).url
+    said = office.texts.render(message.template, message.locale, message.data, link)
+    message_id = domain.message_id(message, office.head.domain)
+    now = datetime.now(UTC)
+    return compose(office.head, message.recipient, message_id, said, message.locale, now)

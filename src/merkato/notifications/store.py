@@ -1,0 +1,310 @@
+"""Every statement of notifications. The caller owns the transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from merkato.chassis.db import Row, Tx
+from merkato.notifications.domain import GIVE_UP_AFTER, Message, Notice, Seen
+
+LEASE = timedelta(seconds=120)  # a mail claimed is left alone for so long; see jobs.DEADLINE_S
+
+REMEMBER = """
+insert into orders_seen (order_id, number, customer_id, locale, currency, grand_minor, email, name)
+select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
+                     $7::text[], $8::text[])
+    on conflict (order_id) do nothing
+"""
+
+
+async def remember(tx: Tx, orders: Sequence[Seen]) -> None:
+    """Note whom to tell about orders; what is known already stays."""
+    await tx.execute(
+        REMEMBER,
+        [order.order_id for order in orders],
+        [order.number for order in orders],
+        [order.customer_id for order in orders],
+        [order.locale for order in orders],
+        [order.currency for order in orders],
+        [order.grand_minor for order in orders],
+        [order.email for order in orders],
+        [order.name for order in orders],
+    )
+
+
+SEEN = """
+select order_id, number, customer_id, locale, currency, grand_minor, email, name
+  from orders_seen where order_id = any($1)
+"""
+
+
+async def seen(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Seen]:
+    """Find orders by id; those never heard of are missing."""
+    rows = await tx.fetch(SEEN, order_ids)
+    return {row["order_id"]: Seen(**dict(row)) for row in rows}
+
+
+INSERT = """
+with given as (
+    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                         $7::uuid[], $8::text[])
+        n(id, channel, fact, template, locale, recipient, customer_id, data)
+     order by id
+), added as (
+    insert into messages (id, channel, fact, template, locale, recipient, customer_id, data,
+                          state, sent_at)
+    select id, channel, fact, template, locale, recipient, customer_id, data::jsonb,
+           case channel when 'inbox' then 'sent' else 'queued' end,
+           case channel when 'inbox' then now() end
+      from given
+        on conflict (id) do nothing returning id, state
+)
+insert into due (message_id) select id from added where state = 'queued'
+"""
+
+
+async def insert(tx: Tx, messages: Sequence[tuple[UUID, Notice]]) -> int:
+    """Add messages, each once; those for an inbox lie there at once. Gives the mails now due."""
+    notices = [notice for _, notice in messages]
+    return await tx.execute(
+        INSERT,
+        [id for id, _ in messages],
+        [notice.channel for notice in notices],
+        [notice.fact for notice in notices],
+        [notice.template for notice in notices],
+        [notice.locale for notice in notices],
+        [notice.recipient for notice in notices],
+        [notice.customer_id for notice in notices],
+        [msgspec.json.encode(notice.data).decode() for notice in notices],
+    )
+
+
+CLAIM = """
+with picked as (
+    select message_id from due where due_at <= clock_timestamp()
+     order by due_at limit $1 for update skip locked
+), leased as (
+    update due set due_at = clock_timestamp() + $2, tries = due.tries + 1
+      from picked where due.message_id = picked.message_id
+    returning due.message_id, due.tries, due.since
+)
+select m.id, m.channel, m.fact, m.template, m.locale, m.recipient, m.data, m.edition, leased.tries,
+       leased.since < clock_timestamp() - $3::interval as last_try
+  from leased join messages m on m.id = leased.message_id
+"""
+
+
+async def claim(tx: Tx, limit: int) -> list[Message]:
+    """Lease mails that are due, longest waiting first; nobody else gets them within LEASE."""
+    return [Message(**dict(row)) for row in await tx.fetch(CLAIM, limit, LEASE, GIVE_UP_AFTER)]
+
+
+LOCK = """
+select id from messages where id = any($1) and state = 'queued' order by id for no key update
+"""
+
+
+async def lock_queued(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+    """Lock those messages that are queued, in the order of their ids."""
+    return {row["id"] for row in await tx.fetch(LOCK, ids)}
+
+
+SENT = """
+with done as (
+    update messages m set state = 'sent', sent_at = clock_timestamp(), tries = t.tries
+      from unnest($1::uuid[], $2::int[]) t(id, tries) where m.id = t.id returning m.id
+)
+delete from due where message_id in (select id from done)
+"""
+
+
+async def mark_sent(tx: Tx, messages: Sequence[Message]) -> None:
+    """Note that the mail server took locked messages."""
+    await tx.execute(SENT, [one.id for one in messages], [one.tries for one in messages])
+
+
+FAILED = """
+with done as (
+    update messages m
+       set state = 'failed', failed_at = clock_timestamp(), tries = t.tries, reason = t.reason
+      from unnest($1::uuid[], $2::int[], $3::text[]) t(id, tries, reason) where m.id = t.id
+    returning m.id
+)
+delete from due where message_id in (select id from done)
+"""
+
+
+async def mark_failed(tx: Tx, messages: Sequence[Message], reasons: Sequence[str]) -> None:
+    """Note that locked messages are given up, and why."""
+    ids, tries = [one.id for one in messages], [one.tries for one in messages]
+    await tx.execute(FAILED, ids, tries, reasons)
+
+
+POSTPONE = """
+update due set due_at = clock_timestamp() + make_interval(secs => t.pause_s),
+               tries = greatest(due.tries - t.untried, 0)
+  from unnest($1::uuid[], $2::int[], $3::int[]) t(id, pause_s, untried) where due.message_id = t.id
+"""
+
+
+async def postpone(tx: Tx, waits: Sequence[tuple[UUID, int, bool]]) -> None:
+    """End the lease of locked messages: (id, seconds until the next try, whether it was tried)."""
+    ids, pauses = [id for id, _, _ in waits], [pause for _, pause, _ in waits]
+    await tx.execute(POSTPONE, ids, pauses, [int(not tried) for _, _, tried in waits])
+
+
+ERASE_ORDERS = "update orders_seen set email = null, name = null where customer_id = any($1)"
+
+
+async def erase_orders(tx: Tx, users: Sequence[UUID]) -> None:
+    """Forget how to reach users about their orders."""
+    await tx.execute(ERASE_ORDERS, users)
+
+
+LOCK_OF_CUSTOMERS = """
+select id, channel, template, state from messages where customer_id = any($1)
+ order by id for no key update
+"""
+
+
+async def lock_of_customers(tx: Tx, users: Sequence[UUID]) -> list[Row]:
+    """Lock all messages that concern users, in the order of their ids."""
+    return await tx.fetch(LOCK_OF_CUSTOMERS, users)
+
+
+ERASE = """
+with unsent as (delete from due where message_id = any($1) returning message_id)
+update messages m
+   set recipient = 'erased:' || m.id, data = '{}', erased_at = coalesce(erased_at, now()),
+       state = case state when 'queued' then 'failed' else state end,
+       failed_at = case state when 'queued' then now() else failed_at end,
+       reason = case state when 'queued' then 'erased' else reason end
+ where id = any($1)
+"""
+
+
+async def erase(tx: Tx, ids: Sequence[UUID]) -> None:
+    """Blank locked messages: whom they went to and what they said. What was due is given up."""
+    await tx.execute(ERASE, ids)
+
+
+INBOX = """
+select id, template, locale, data, created_at, read_at, erased_at from messages
+ where customer_id = $1 and channel = 'inbox'
+   and ($2::timestamptz is null or (created_at, id) < ($2, $3))
+ order by created_at desc, id desc limit $4
+"""
+
+
+async def inbox(
+    tx: Tx, user_id: UUID, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Row]:
+    """List a user's inbox, newest first, from after a place in it."""
+    return await tx.fetch(INBOX, user_id, *(after or (None, None)), limit)
+
+
+UNREAD = """
+select count(*) from messages where customer_id = $1 and channel = 'inbox' and read_at is null
+"""
+
+
+async def unread(tx: Tx, user_id: UUID) -> int:
+    """Count what a user has not read."""
+    return int(await tx.fetchval(UNREAD, user_id))
+
+
+ALL = """
+select * from messages
+ where ($1::text is null or state = $1) and ($2::text is null or template = $2)
+   and ($3::timestamptz is null or (created_at, id) < ($3, $4))
+ order by created_at desc, id desc limit $5
+"""
+
+
+async def every(
+    tx: Tx, state: str | None, template: str | None, after: Any, limit: int
+) -> list[Row]:
+    """List all messages, newest first."""
+    return await tx.fetch(ALL, state, template, *(after or (None, None)), limit)
+
+
+FAILURES = """
+select * from messages
+ where failed_at is not null and ($1::text is null or template = $1)
+   and ($2::timestamptz is null or (created_at, id) < ($2, $3))
+ order by created_at desc, id desc limit $4
+"""
+
+
+async def failures(tx: Tx, template: str | None, after: Any, limit: int) -> list[Row]:
+    """List what was given up, newest first."""
+    return await tx.fetch(FAILURES, template, *(after or (None, None)), limit)
+
+
+TO = """
+select * from messages
+ where recipient = $1 and ($2::text is null or state = $2) and ($3::text is null or template = $3)
+   and ($4::timestamptz is null or (created_at, id) < ($4, $5))
+ order by created_at desc, id desc limit $6
+"""
+
+
+async def sent_to(
+    tx: Tx, recipient: str, state: str | None, template: str | None, after: Any, limit: int
+) -> list[Row]:
+    """List what went to a recipient, newest first."""
+    return await tx.fetch(TO, recipient, state, template, *(after or (None, None)), limit)
+
+
+FIND = "select * from messages where id = $1"
+
+
+async def find(tx: Tx, id: UUID) -> Row | None:
+    """Find a message."""
+    return await tx.fetchrow(FIND, id)
+
+
+READ = """
+update messages set read_at = coalesce(read_at, now())
+ where id = $1 and customer_id = $2 and channel = 'inbox' returning *
+"""
+
+
+async def mark_read(tx: Tx, id: UUID, user_id: UUID) -> Row | None:
+    """Note that a user has read a message of the own inbox; the first time counts."""
+    return await tx.fetchrow(READ, id, user_id)
+
+
+LOCK_ONE = "select * from messages where id = $1 for no key update"
+
+
+async def lock(tx: Tx, id: UUID) -> Row | None:
+    """Lock a message."""
+    return await tx.fetchrow(LOCK_ONE, id)
+
+
+QUEUE_AGAIN = """
+update messages
+   set edition = edition + (state = 'sent')::int, state = 'queued', sent_at = null,
+       failed_at = null, reason = null
+ where id = $1 returning *
+"""
+
+
+async def queue_again(tx: Tx, id: UUID) -> Row:
+    """Take a locked message back into the queue; one that was sent gets a new edition."""
+    return await tx.fetchrow(QUEUE_AGAIN, id)
+
+
+DUE_NOW = """
+insert into due (message_id) values ($1)
+    on conflict (message_id) do nothing
+"""
+
+
+async def make_due(tx: Tx, id: UUID) -> None:
+    """Have a queued message sent now."""
+    await tx.execute(DUE_NOW, id)
