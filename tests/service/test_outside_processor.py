@@ -117,6 +117,24 @@ async def test_the_same_key_is_one_payment(outside):
         )
 
 
+async def test_the_same_key_many_times_at_once_is_one_payment(outside):
+    tries = (create(outside, key="race", capture_method="automatic") for _ in range(20))
+    answers = await asyncio.gather(*tries, return_exceptions=True)
+    paid = {answer.id for answer in answers if not isinstance(answer, Exception)}
+    assert all(e.http_status == 409 for e in answers if isinstance(e, Exception))
+    assert paid == {row["reference"] for row in await outside.ledger()}
+    assert len(paid) == 1
+
+
+async def test_answers_are_not_held_back_by_the_network(outside):
+    took_s = []
+    for _ in range(31):
+        begun = time.monotonic()
+        await outside.ledger()
+        took_s.append(time.monotonic() - begun)
+    assert sorted(took_s)[15] < 0.03, "Nagle's algorithm costs 40 ms an answer"
+
+
 async def test_a_key_under_work_is_a_conflict(outside):
     slow = asyncio.create_task(create(outside, "pm_standin_slow_1000", key="busy"))
     await asyncio.sleep(0.3)
@@ -154,6 +172,7 @@ async def test_expands_the_charge(outside):
         ({"capture_method": "later"}, "capture_method"),
         ({"payment_method": "pm_card_nobody"}, "payment_method"),
         ({"return_url": "javascript:alert(1)"}, "return_url"),
+        ({"return_url": "https://shop.example/\r\nX-Injected: 1"}, "return_url"),
         ({"colour": "red"}, "colour"),
     ],
 )

@@ -80,7 +80,12 @@ class Running:
             return await answer.json()
 
     async def ledger(self):
-        return (await self.get("/standin/ledger"))["items"]
+        rows, after = [], 0
+        while after is not None:
+            page = await self.get("/standin/ledger", after=after)
+            rows += page["items"]
+            after = page["next_after"]
+        return rows
 
     def stripe(self, retries=0, timeout_s=10):
         client = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=timeout_s))

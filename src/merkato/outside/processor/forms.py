@@ -87,7 +87,7 @@ def metadata(form: dict[str, str]) -> dict[str, str]:
 def return_url(form: dict[str, str]) -> str | None:
     """Give where a challenge leads back to. Raises Refused (400) unless it is http or https."""
     url = form.get("return_url")
-    if url and not url.startswith(("http://", "https://")):
+    if url and not re.fullmatch(r"https?://[!-~]+", url):  # visible ASCII: it becomes a header
         raise invalid(f"Not a valid URL: {url}", code="url_invalid", param="return_url")
     return url or None
 
