@@ -16,10 +16,12 @@ from merkato.chassis.tokens import Tokens
 from merkato.config import SERVICES, Config
 from merkato.gateway.service import front
 from merkato.inventory.service import service as inventory
+from merkato.users.service import service as users
 
 MAKERS: Mapping[str, Callable[[Config], Service]] = {
     "catalog": catalog,
     "inventory": inventory,
+    "users": users,
 }
 
 

@@ -1,0 +1,9 @@
+"""Users: accounts, addresses, logins, and the tokens by which everybody else knows who calls.
+
+Owns     users, addresses, sessions, refresh_tokens, email_tokens, tries
+Says     UserRegistered, RegistrationRepeated, EmailVerificationRequested,
+         PasswordResetRequested, AccessChanged, UserErased
+Hears    nothing
+Asks     nobody
+Answers  /api/v1/auth, /api/v1/me, /api/v1/users
+"""

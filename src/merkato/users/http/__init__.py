@@ -1,0 +1,5 @@
+"""The routes of users, by who calls them."""
+
+from merkato.users.http import auth, me, staff
+
+ROUTES = (*auth.ROUTES, *me.ROUTES, *staff.ROUTES)

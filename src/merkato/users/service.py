@@ -1,0 +1,46 @@
+"""What the users service is made of. Topology decides in which process it runs."""
+
+from collections.abc import Mapping
+
+from merkato.chassis.service import Resources, Service
+from merkato.config import Config
+from merkato.contracts.users import (
+    AccessChanged,
+    EmailVerificationRequested,
+    PasswordResetRequested,
+    RegistrationRepeated,
+    UserErased,
+    UserRegistered,
+)
+from merkato.users import http, jobs
+from merkato.users.actions.logins import Spray
+from merkato.users.actions.passwords import Passwords
+from merkato.users.actions.recovery import Links
+from merkato.users.http.auth import published
+
+
+def service(config: Config) -> Service:
+    """Put the service together. Where it runs, it needs its signing key in the configuration."""
+
+    def provides(_: Resources) -> Mapping[str, object]:
+        if "users" not in config.keys.signing:
+            raise ValueError("users cannot run without its own key in keys.signing")
+        return {
+            "settings": config.users,
+            "passwords": Passwords(config.users),
+            "spray": Spray(config.users),
+            "links": Links(config.keys.signing["users"], config.public_url),
+            "keys": published(config.keys.published.get("users", ())),
+        }
+
+    return Service(
+        name="users",
+        prefixes=("/api/v1/auth", "/api/v1/me", "/api/v1/users"),
+        routes=http.ROUTES,
+        says=(
+            UserRegistered, RegistrationRepeated, EmailVerificationRequested,
+            PasswordResetRequested, AccessChanged, UserErased,
+        ),
+        jobs=jobs.JOBS,
+        provides=provides,
+    )  # fmt: skip
