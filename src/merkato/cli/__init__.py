@@ -19,6 +19,16 @@ for name, summary in {
 }.items():
     app.command(f"merkato.cli.{name}:{name}", name=name, help=summary)
 app.command(
+    "merkato.cli.create_admin:create_admin",
+    name="create-admin",
+    help="Open an account as admin, or make the account of an address one.",
+)
+app.command(
+    "merkato.cli.create_admin:create_admin",
+    name="create-admin",
+    help="Make an account an administrator, with a new password.",
+)
+app.command(
     "merkato.cli.dead_letters:app",
     name="dead-letters",
     help="List, retry or discard events that a service could not handle.",

@@ -22,7 +22,7 @@ FIRST_PAUSE_S = 30  # after too many failed logins; doubles with each further on
 MAILS_MAX = 5  # mails of one kind per address and MAILS_WINDOW
 MAILS_WINDOW = timedelta(hours=1)
 
-DOMAIN = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\Z")
+DOMAIN = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*\Z")
 
 # What people begin and end passwords with, longest first; the shop's name is added.
 WELL_KNOWN = (
@@ -33,7 +33,8 @@ WELL_KNOWN = (
     "welcome", "qwertz", "qwerty", "azerty", "zxcvbnm", "dragon", "monkey", "master", "shadow",
     "secret", "changeme", "login", "admin", "abcdef", "abc", "123456", "12345", "1234", "123",
 )  # fmt: skip
-LEET = str.maketrans("@$!03457", "asioeast")
+SIGNS_AS_LETTERS = str.maketrans("@$!", "asi")
+DIGITS_AS_LETTERS = str.maketrans("03457", "oeast")
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,18 +136,20 @@ def is_guessable(password: str, names: tuple[str, ...]) -> bool:
     if (folded + folded).find(folded, 1) <= PERIOD_CHARS_MAX or len(set(folded)) < 5:
         return True
     own = {_letters(name.casefold()) for name in ("merkato", *names)}
-    pieces = sorted({*WELL_KNOWN, *(name for name in own if len(name) >= 3)}, key=len, reverse=True)
-    for form in (_letters(folded), _letters(folded.translate(LEET))):
-        rest = form
-        for piece in pieces:
-            rest = rest.replace(piece, "")
-        if len(set(rest)) < UNGUESSABLE_CHARS and rest != form:
-            return True
-    return False
+    known = sorted({*WELL_KNOWN, *(name for name in own if len(name) >= 3)}, key=len, reverse=True)
+    whole = _letters(folded.translate(SIGNS_AS_LETTERS))
+    rest = _without(_without(whole, known).translate(DIGITS_AS_LETTERS), known)
+    return len(rest) < len(whole) and len(set(rest)) < UNGUESSABLE_CHARS
 
 
 def _letters(text: str) -> str:
     return "".join(filter(str.isalnum, text))
+
+
+def _without(text: str, pieces: list[str]) -> str:
+    for piece in pieces:
+        text = text.replace(piece, "")
+    return text
 
 
 def try_login(tries: Tries, now: datetime, failures_max: int, window: timedelta) -> Tries:
