@@ -24,11 +24,6 @@ app.command(
     help="Open an account as admin, or make the account of an address one.",
 )
 app.command(
-    "merkato.cli.create_admin:create_admin",
-    name="create-admin",
-    help="Make an account an administrator, with a new password.",
-)
-app.command(
     "merkato.cli.dead_letters:app",
     name="dead-letters",
     help="List, retry or discard events that a service could not handle.",

@@ -1,8 +1,22 @@
-"""Where the databases of this installation are, for the commands that look into them."""
+"""The settings and databases of this installation, for the commands that look into them."""
 
 from merkato import config
 from merkato.chassis.engines.home import Home
 from merkato.chassis.engines.start import Engines, addresses
+from merkato.config import Config
+
+
+def settings() -> Config:
+    """Give the configuration at MERKATO_CONFIG, or that of `up`; defaults where there is none.
+
+    Raises ValueError where it is wrong.
+    """
+    try:
+        return config.read()
+    except ValueError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return Config()
+        raise
 
 
 def engines() -> Engines:
@@ -13,13 +27,7 @@ def engines() -> Engines:
 def database_urls() -> dict[str, str]:
     """Give every service's database, as its own role.
 
-    The configuration at MERKATO_CONFIG counts where it names databases, else what `up` made.
-    Raises ValueError where that configuration is wrong.
+    The configuration counts where it names databases, else what `up` made. Raises ValueError where
+    the configuration is wrong, CannotStart where there are no databases.
     """
-    try:
-        named = dict(config.read().database_urls)
-    except ValueError as error:
-        if not isinstance(error.__cause__, FileNotFoundError):
-            raise
-        named = {}
-    return named or engines().database_urls
+    return dict(settings().database_urls) or engines().database_urls
