@@ -17,12 +17,14 @@ from merkato.config import SERVICES, Config
 from merkato.gateway.service import front
 from merkato.inventory.service import service as inventory
 from merkato.notifications.service import service as notifications
+from merkato.orders.service import service as orders
 from merkato.users.service import service as users
 
 MAKERS: Mapping[str, Callable[[Config], Service]] = {
     "catalog": catalog,
     "inventory": inventory,
     "notifications": notifications,
+    "orders": orders,
     "users": users,
 }
 

@@ -1,0 +1,244 @@
+"""What orders can be asked to change. Each runs inside the transaction it is given."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from merkato.chassis.db import Row, Tx
+from merkato.chassis.ids import new_id
+from merkato.chassis.outbox import say
+from merkato.contracts.orders import Line, OrderCancelled, OrderConfirmed, OrderPlaced, Totals
+from merkato.contracts.problem import NotFound, StateConflict
+from merkato.contracts.values import Contact
+from merkato.orders.domain import life
+from merkato.orders.domain.life import State, Status, Step
+from merkato.orders.domain.pricing import Priced
+from merkato.orders.store import carts
+from merkato.orders.store import life as rows
+from merkato.orders.store import offers as shelf
+from merkato.orders.store import placing as store
+from merkato.orders.store.placing import NewOrder
+
+PLACED, PRICE_CHANGED, CONFLICT, TAKEN = "placed", "price-changed", "conflict", "taken"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a request to place: `existing` is the order that has its key already."""
+
+    verdict: str
+    existing: Row | None = None
+
+
+async def place(tx: Tx, orders: Sequence[NewOrder]) -> list[Outcome]:
+    """Place a batch of orders and say so: each whole, or not at all. One verdict each, in order.
+
+    Keys differ within a batch. Nothing is placed when a price changed, when the cart changed or was
+    ordered (CONFLICT), or when key or number are taken (TAKEN); a known key gives its order.
+    """
+    existing = await store.by_keys(tx, [(order.principal, order.key) for order in orders])
+    versions = await shelf.versions(
+        tx, sorted({line.offer.sku for order in orders for line in order.priced.lines})
+    )
+    fresh = [order for order in orders if (order.principal, order.key) not in existing]
+    current = [order for order in fresh if _is_current(order.priced, versions)]
+    ready = await _with_their_carts(tx, current)
+    new = await store.insert(tx, ready) if ready else set()
+    placed = [order for order in ready if order.id in new]
+    left = [o.cart_id for o in ready if o.id not in new and o.cart_id is not None]
+    if left:
+        await store.open_again(tx, left)
+    if placed:
+        await store.insert_details(tx, placed)
+        for order in placed:
+            say(tx, _placed(order))
+    verdicts = {order.id: PRICE_CHANGED for order in fresh}
+    verdicts |= {order.id: CONFLICT for order in current}
+    verdicts |= {order.id: PLACED if order.id in new else TAKEN for order in ready}
+    return [
+        Outcome(verdicts.get(order.id, TAKEN), existing.get((order.principal, order.key)))
+        for order in orders
+    ]
+
+
+def _is_current(priced: Priced, versions: Mapping[str, int]) -> bool:
+    return all(versions.get(line.offer.sku) == line.offer.version for line in priced.lines)
+
+
+async def _with_their_carts(tx: Tx, orders: Sequence[NewOrder]) -> list[NewOrder]:
+    """Take the carts of orders; leave out orders whose cart is not to be had, or had twice."""
+    wanted = {o.cart_id: o for o in reversed(orders) if o.cart_id is not None}
+    if not wanted:
+        return list(orders)
+    closed = await store.close_carts(tx, [(c, o.cart_version or 0) for c, o in wanted.items()])
+    return [
+        o for o in orders if o.cart_id is None or (o.cart_id in closed and wanted[o.cart_id] is o)
+    ]
+
+
+def _placed(order: NewOrder) -> OrderPlaced:
+    priced = order.priced
+    return OrderPlaced(
+        order_id=order.id,
+        number=order.number,
+        customer_id=order.customer_id,
+        lines=tuple(
+            Line(
+                line_no=n,
+                sku=line.offer.sku,
+                quantity=line.quantity,
+                title=line.title,
+                unit_price_minor=line.unit_price_minor,
+                net_minor=line.share.net_minor,
+                tax_minor=line.share.tax_minor,
+                gross_minor=line.share.gross_minor,
+                tracked=line.offer.track_stock,
+            )
+            for n, line in enumerate(priced.lines, 1)
+        ),
+        totals=Totals(
+            items_minor=priced.items_minor,
+            shipping_minor=priced.shipping.gross_minor,
+            tax_minor=priced.tax_minor,
+            grand_minor=priced.grand_minor,
+        ),
+        currency=priced.currency,
+        payment_method=order.payment_method,
+        placed_at=order.placed_at,
+        pay_until=order.pay_until,
+        locale=order.locale,
+        contact=order.contact,
+        shipping_address=order.shipping_address,
+        payment_token=order.payment_token,
+    )
+
+
+async def settle(
+    tx: Tx, verdicts: Sequence[tuple[UUID, life.Verdict, UUID | None, str]], now: datetime
+) -> set[UUID]:
+    """Move orders on after hearing verdicts: (order, verdict, cause, actor), in order per order.
+
+    Late and repeated verdicts change nothing. Gives the orders that are not here.
+    """
+    locked = await rows.lock(tx, [order_id for order_id, *_ in verdicts])
+    moves = _Moves(locked)
+    for order_id, verdict, cause, actor in verdicts:
+        if order_id in locked:
+            moves.take(life.advance(moves.states[order_id], verdict), cause, actor)
+    await moves.write(tx, now)
+    return {order_id for order_id, *_ in verdicts} - locked.keys()
+
+
+async def cancel(
+    tx: Tx, order_id: UUID, reason: str, now: datetime, *, actor: str, detail: str | None = None
+) -> None:
+    """End an order. Harmless to repeat; raises NotFound, and StateConflict once shipped."""
+    locked = await rows.lock(tx, [order_id])
+    if order_id not in locked:
+        raise NotFound("There is no such order.")
+    moves = _Moves(locked)
+    moves.take(life.cancel(moves.states[order_id], reason, detail=detail), None, actor)
+    await moves.write(tx, now)
+
+
+class _Moves:
+    """Steps of locked orders, gathered in memory and written in one go."""
+
+    def __init__(self, locked: Mapping[UUID, Row]) -> None:
+        self.locked = locked
+        self.states = {order_id: rows.state(row) for order_id, row in locked.items()}
+        self.timeline: list[tuple[Any, ...]] = []
+        self.ended: list[tuple[Step, UUID | None]] = []
+        self.changed: dict[UUID, State] = {}
+
+    def take(self, step: Step | None, cause: UUID | None, actor: str) -> None:
+        """Note one step."""
+        if step is None:
+            return
+        after = step.after
+        before = self.states[after.order_id]
+        self.timeline.append(
+            (
+                after.order_id, after.steps, step.what, before.status.value if step.moved else None,
+                after.status.value if step.moved else None, actor, cause, step.detail,
+            )
+        )  # fmt: skip
+        self.states[after.order_id] = self.changed[after.order_id] = after
+        if step.moved:
+            self.ended.append((step, cause))
+
+    async def write(self, tx: Tx, now: datetime) -> None:
+        """Write the steps and say what is to be said of them."""
+        if not self.changed:
+            return
+        await rows.update(tx, list(self.changed.values()), now)
+        await rows.add_steps(tx, self.timeline, now)
+        credited = [
+            (new_id(), step.after.order_id, step.credit_minor)
+            for step, _ in self.ended
+            if step.credit_minor
+        ]
+        if credited:
+            await rows.add_credits(tx, credited)
+        if self.ended:
+            told = sorted({step.after.order_id for step, _ in self.ended})
+            lines, contacts = await rows.lines(tx, told), await rows.contacts(tx, told)
+            for step, cause in self.ended:
+                order_id = step.after.order_id
+                event = _event(step, self.locked[order_id], lines[order_id], contacts.get(order_id))
+                say(tx, event, cause=cause)
+        by_card = [i for i in self.changed if self.locked[i]["payment_method"] == "card"]
+        if by_card:
+            await rows.hide_tokens(tx, by_card)
+
+
+def _event(
+    step: Step, row: Row, lines: tuple[Line, ...], contact: Contact | None
+) -> OrderConfirmed | OrderCancelled:
+    common: dict[str, Any] = {
+        "order_id": row["order_id"],
+        "number": row["number"],
+        "customer_id": row["customer_id"],
+        "lines": lines,
+        "totals": Totals(
+            items_minor=row["items_minor"],
+            discount_minor=row["discount_minor"],
+            shipping_minor=row["shipping_minor"],
+            tax_minor=row["tax_minor"],
+            grand_minor=row["grand_minor"],
+            credited_minor=step.after.credited_minor,
+        ),
+        "currency": row["currency"],
+        "locale": row["locale"],
+        "contact": contact,
+    }
+    if step.after.status is Status.CONFIRMED:
+        return OrderConfirmed(**common)
+    reason = step.after.reason or "customer"
+    return OrderCancelled(**common, reason=reason, was_confirmed=step.was_confirmed)
+
+
+async def merge_carts(tx: Tx, source: UUID, target: UUID) -> None:
+    """Pour a guest's cart into a customer's. Raises StateConflict when one is not open.
+
+    Merging the same cart again is harmless: it has nothing left to give.
+    """
+    status = await carts.lock(tx, *sorted((source, target)))
+    if status.get(source) == "merged":
+        return
+    if status.get(source) != "open" or status.get(target) != "open":
+        raise StateConflict("One of the carts has been ordered.")
+    await carts.pour(tx, source, target)
+    await carts.mark_merged(tx, source)
+    await carts.touch(tx, target)
+
+
+def newest_offers(events: Sequence[Any]) -> list[Any]:
+    """Keep the newest offer of each sku, by version."""
+    by_sku: dict[str, list[Any]] = defaultdict(list)
+    for event in events:
+        by_sku[event.sku].append(event)
+    return [max(by_sku[sku], key=lambda event: event.version) for sku in sorted(by_sku)]

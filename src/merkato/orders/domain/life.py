@@ -1,0 +1,131 @@
+"""An order's life. Pure: no I/O, no clock; whatever a rule needs is an argument.
+
+placed     --authorised, captured-->                 confirmed
+placed     --declined for good, over time, stock lost, cancelled-->  cancelled
+confirmed  --cancelled while nothing is shipped, stock lost-->       cancelled
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from merkato.contracts.inventory import ReservationLost
+from merkato.contracts.payments import (
+    PaymentActionRequired,
+    PaymentAuthorised,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+)
+from merkato.contracts.problem import StateConflict
+
+
+class Status(StrEnum):
+    """Where an order is."""
+
+    PLACED = "placed"
+    CONFIRMED = "confirmed"
+    CANCELLED = "cancelled"
+
+
+Verdict = (
+    PaymentAuthorised
+    | PaymentCaptured
+    | PaymentDeclined
+    | PaymentActionRequired
+    | PaymentVoided
+    | PaymentRefunded
+    | ReservationLost
+)
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What of an order can change."""
+
+    order_id: UUID
+    status: Status
+    payment_status: str
+    reason: str | None
+    steps: int
+    grand_minor: int
+    credited_minor: int
+    shipped: bool = False  # something was handed to the carrier
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened: a line of the timeline, and where the order stands after it."""
+
+    after: State
+    what: str
+    moved: bool  # the status changed: exactly one event is said
+    was_confirmed: bool = False
+    credit_minor: int = 0  # given back, when a confirmed order ends
+    detail: str | None = None
+
+
+def advance(state: State, verdict: Verdict) -> Step | None:
+    """Take the step a verdict calls for; None for one that is late or repeated."""
+    match state.status, verdict:
+        case Status.PLACED, PaymentAuthorised():
+            return _move(state, Status.CONFIRMED, payment_status="authorised")
+        case Status.PLACED, PaymentCaptured():
+            return _move(state, Status.CONFIRMED, payment_status="paid")
+        case Status.CONFIRMED, PaymentCaptured() if state.payment_status == "authorised":
+            return _news(state, "payment_captured", payment_status="paid")
+        case Status.PLACED, PaymentDeclined(final=True, reason=why):
+            return cancel(state, "payment-refused", detail=why)
+        case Status.PLACED, PaymentDeclined(reason=why):
+            return _news(state, "payment_declined", payment_status="declined", detail=why)
+        case Status.PLACED, PaymentActionRequired():
+            return _news(state, "payment_action_required", payment_status="action_required")
+        case ((Status.PLACED | Status.CONFIRMED), ReservationLost()):
+            return cancel(state, "stock-lost")
+        case _, PaymentVoided():
+            return _news(state, "payment_voided", payment_status="voided")
+        case _, PaymentRefunded(amount_minor=amount):
+            return _news(
+                state, "payment_refunded", payment_status="refunded", detail=f"{amount} minor"
+            )
+        case _:
+            return None
+
+
+def cancel(state: State, reason: str, *, detail: str | None = None) -> Step | None:
+    """End an order; None when it has ended. Raises StateConflict when something was shipped."""
+    if state.status is Status.CANCELLED:
+        return None
+    if state.shipped:
+        raise StateConflict("Something was shipped; ask for a return.")
+    was_confirmed = state.status is Status.CONFIRMED
+    owed = state.grand_minor - state.credited_minor if was_confirmed else 0
+    ended = msgspec.structs.replace(state, credited_minor=state.credited_minor + owed)
+    step = _move(ended, Status.CANCELLED, reason=reason)
+    return msgspec.structs.replace(
+        step, was_confirmed=was_confirmed, credit_minor=owed, detail=detail or reason
+    )
+
+
+def overdue(state: State, pay_until: datetime, now: datetime) -> bool:
+    """Tell whether the customer's time to pay is over."""
+    return state.status is Status.PLACED and now >= pay_until
+
+
+def _move(
+    state: State, to: Status, *, payment_status: str | None = None, reason: str | None = None
+) -> Step:
+    after = msgspec.structs.replace(
+        state,
+        status=to,
+        payment_status=payment_status or state.payment_status,
+        reason=reason,
+        steps=state.steps + 1,
+    )
+    return Step(after=after, what=to.value, moved=True)
+
+
+def _news(state: State, what: str, *, payment_status: str, detail: str | None = None) -> Step:
+    after = msgspec.structs.replace(state, payment_status=payment_status, steps=state.steps + 1)
+    return Step(after=after, what=what, moved=False, detail=detail)

@@ -1,0 +1,57 @@
+"""What orders does on hearing an event."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from merkato.chassis.db import Tx
+from merkato.chassis.inbox import Heard, Hears, NotYet
+from merkato.contracts.catalog import VariantPriced
+from merkato.contracts.inventory import ReservationLost
+from merkato.contracts.payments import (
+    PaymentActionRequired,
+    PaymentAuthorised,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+)
+from merkato.contracts.users import UserErased
+from merkato.orders import actions
+from merkato.orders.domain.life import Verdict
+from merkato.orders.store import life, offers
+
+
+async def on_verdict(tx: Tx, heard: Sequence[Heard[Verdict]]) -> None:
+    """Payments or inventory has decided: move the orders on."""
+    verdicts = [
+        (one.event.order_id, one.event, one.id, one.event.type.partition(".")[0]) for one in heard
+    ]
+    unknown = await actions.settle(tx, verdicts, datetime.now(UTC))
+    if unknown:
+        raise NotYet(f"orders not known yet: {sorted(unknown)}")
+
+
+async def on_priced(tx: Tx, heard: Sequence[Heard[VariantPriced]]) -> None:
+    """Keep our copy of what is sold up to date."""
+    await offers.keep_offers(tx, actions.newest_offers([one.event for one in heard]))
+
+
+async def on_erased(tx: Tx, heard: Sequence[Heard[UserErased]]) -> None:
+    """Forget who bought."""
+    people = [one.event.user_id for one in heard]
+    await life.forget(tx, people)
+    await life.forget_carts(tx, people)
+    await life.forget_said(tx, people)
+
+
+HEARS: Hears = {
+    PaymentAuthorised: on_verdict,
+    PaymentCaptured: on_verdict,
+    PaymentDeclined: on_verdict,
+    PaymentActionRequired: on_verdict,
+    PaymentVoided: on_verdict,
+    PaymentRefunded: on_verdict,
+    ReservationLost: on_verdict,
+    VariantPriced: on_priced,
+    UserErased: on_erased,
+}

@@ -1,0 +1,380 @@
+"""Carts: a guest's is proven by its token (X-Cart-Token), a customer's by the account."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, delete, get, patch, post
+
+from merkato.chassis.http import ANYONE, USER, Page, etag
+from merkato.chassis.ids import new_id
+from merkato.chassis.tokens import Caller, is_thing_token, thing_token
+from merkato.contracts.problem import NotFound, StateConflict, UnknownProduct, Validation
+from merkato.contracts.values import (
+    Address,
+    Contact,
+    Country,
+    Currency,
+    Locale,
+    Metadata,
+    Quantity,
+    Sku,
+)
+from merkato.orders import actions
+from merkato.orders.domain.placing import LINES_MAX
+from merkato.orders.domain.pricing import Offer, Priced, Terms, price, price_of, title
+from merkato.orders.http.placing import Placing, owns
+from merkato.orders.store import carts, offers
+
+HTTPRequest = Request[Any, Any, Any]
+
+
+class NewCart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of POST /carts."""
+
+    currency: Currency = "EUR"
+    locale: Locale = "en"
+
+
+class AddLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of POST /carts/{id}/lines."""
+
+    sku: Sku
+    quantity: Quantity = 1
+
+
+class SetLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of PATCH /carts/{id}/lines/{line_id}."""
+
+    quantity: Quantity
+
+
+class SetCart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of PATCH /carts/{id}: what is left out stays."""
+
+    locale: Locale | msgspec.UnsetType = msgspec.UNSET
+    contact: Contact | msgspec.UnsetType | None = msgspec.UNSET
+    shipping_address: Address | msgspec.UnsetType | None = msgspec.UNSET
+    billing_address: Address | msgspec.UnsetType | None = msgspec.UNSET
+    shipping_method: str | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
+
+
+class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of POST /carts/{id}/merge: the guest's cart to pour in, and its token."""
+
+    cart_id: UUID
+    token: Annotated[str, msgspec.Meta(max_length=100)]
+
+
+class CartLineView(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a cart; without a price it cannot be bought at the moment."""
+
+    line_id: UUID
+    sku: str
+    quantity: int
+    title: str
+    image: str | None
+    unit_price_minor: int | None
+    total_minor: int | None
+
+
+class CartTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """What it would cost; tax and shipping as far as the address is known."""
+
+    items_minor: int
+    shipping_minor: int
+    tax_minor: int
+    grand_minor: int
+
+
+class CartView(msgspec.Struct, frozen=True, kw_only=True):
+    """A cart. `token` is shown once, to the guest who made it."""
+
+    id: UUID
+    status: str
+    version: int
+    currency: str
+    locale: str
+    lines: list[CartLineView]
+    totals: CartTotals | None
+    contact: Contact | None
+    shipping_address: Address | None
+    billing_address: Address | None
+    shipping_method: str | None
+    metadata: dict[str, str]
+    updated_at: datetime
+    token: str | None = None
+
+
+class MethodView(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to send a cart, with its price in minor units."""
+
+    id: str
+    title: str
+    price_minor: int
+    currency: str
+    days_min: int
+    days_max: int
+
+
+@post("/api/v1/carts", policy=ANYONE)
+async def create_cart(data: NewCart, caller: Caller, placing: Placing) -> Response[CartView]:
+    """Begin a cart. A guest is given its token, to be sent as X-Cart-Token."""
+    cart_id = new_id()
+    async with placing.db.reading() as tx:
+        updated_at = await carts.insert(tx, cart_id, caller.user_id, data.currency, data.locale)
+    token = None if caller.user_id else thing_token(placing.settings.token_secret, cart_id)
+    view = CartView(
+        id=cart_id, status="open", version=1, currency=data.currency, locale=data.locale, lines=[],
+        totals=None, contact=None, shipping_address=None, billing_address=None,
+        shipping_method=None, metadata={}, updated_at=updated_at, token=token,
+    )  # fmt: skip
+    headers = {"Location": f"/api/v1/carts/{cart_id}", "ETag": etag(1)}
+    return Response(view, status_code=201, headers=headers)
+
+
+@get("/api/v1/carts/current", policy=USER)
+async def current_cart(caller: Caller, placing: Placing) -> Response[CartView]:
+    """Show the customer's open cart that was used last. 404 when there is none."""
+    assert caller.user_id is not None
+    async with placing.db.reading() as tx:
+        cart_id = await carts.newest_of(tx, caller.user_id)
+        cart = await carts.cart(tx, cart_id) if cart_id else None
+    if cart is None:
+        raise NotFound("There is no open cart.")
+    return await _show(cart, placing)
+
+
+@get("/api/v1/carts/{cart_id:uuid}", policy=ANYONE)
+async def get_cart(
+    cart_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+) -> Response[CartView]:
+    """Show a cart at today's prices."""
+    return await _show(await _mine(cart_id, request, caller, placing), placing)
+
+
+@patch("/api/v1/carts/{cart_id:uuid}", policy=ANYONE)
+async def set_cart(
+    cart_id: UUID, data: SetCart, request: HTTPRequest, caller: Caller, placing: Placing
+) -> Response[CartView]:
+    """Set contact, addresses, shipping method. 409 state-conflict once ordered or changed."""
+    cart = await _mine(cart_id, request, caller, placing)
+    given = {
+        name: getattr(data, name)
+        for name in data.__struct_fields__
+        if getattr(data, name) is not msgspec.UNSET
+    }
+    new = msgspec.structs.replace(cart, **given)
+    if new.shipping_method is not None:
+        (await placing.terms()).method(new.shipping_method)
+    async with placing.db.reading() as tx:
+        done = await carts.update(tx, new)
+    if not done:
+        raise StateConflict("This cart was ordered, or changed just now; read it again.")
+    now = datetime.now(UTC)
+    return await _show(
+        msgspec.structs.replace(new, version=cart.version + 1, updated_at=now), placing
+    )
+
+
+@delete("/api/v1/carts/{cart_id:uuid}", policy=ANYONE, status_code=204)
+async def delete_cart(
+    cart_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+) -> None:
+    """Throw an open cart away."""
+    cart = await _mine(cart_id, request, caller, placing)
+    if cart.status != "open":
+        raise StateConflict("This cart was ordered or merged.")
+    async with placing.db.reading() as tx:
+        await carts.delete(tx, cart_id)
+
+
+@post("/api/v1/carts/{cart_id:uuid}/lines", policy=ANYONE)
+async def add_line(
+    cart_id: UUID, data: AddLine, request: HTTPRequest, caller: Caller, placing: Placing
+) -> Response[CartView]:
+    """Add pieces of a sku; the same sku adds up. 422 unknown-product, 409 once ordered."""
+    cart = await _mine(cart_id, request, caller, placing)
+    if len(cart.lines) >= LINES_MAX and all(line.sku != data.sku for line in cart.lines):
+        raise Validation.at("/sku", f"A cart has at most {LINES_MAX} lines.")
+    async with placing.db.reading() as tx:
+        offer = (await offers.offers(tx, [data.sku])).get(data.sku)
+        if offer is None or price_of(offer, cart.currency, data.quantity) is None:
+            raise UnknownProduct(f"We do not sell {data.sku} in {cart.currency}.", skus=[data.sku])
+        had = sum(line.quantity for line in cart.lines if line.sku == data.sku)
+        if had + data.quantity > 1_000_000:
+            raise Validation.at("/quantity", "At most 1,000,000 pieces of a sku.")
+        done = await carts.add_line(tx, cart_id, new_id(), data.sku, data.quantity)
+        if not done:
+            raise StateConflict("This cart was ordered or merged.")
+        after = await carts.cart(tx, cart_id)
+    assert after is not None
+    return await _show(after, placing, status=201)
+
+
+@patch("/api/v1/carts/{cart_id:uuid}/lines/{line_id:uuid}", policy=ANYONE)
+async def set_line(
+    cart_id: UUID, line_id: UUID, data: SetLine, request: HTTPRequest, caller: Caller,
+    placing: Placing,
+) -> Response[CartView]:  # fmt: skip
+    """Set how many pieces a line has."""
+    await _mine(cart_id, request, caller, placing)
+    async with placing.db.reading() as tx:
+        if not await carts.set_line(tx, cart_id, line_id, data.quantity):
+            raise NotFound("There is no such line in an open cart.")
+        after = await carts.cart(tx, cart_id)
+    assert after is not None
+    return await _show(after, placing)
+
+
+@delete("/api/v1/carts/{cart_id:uuid}/lines/{line_id:uuid}", policy=ANYONE, status_code=200)
+async def drop_line(
+    cart_id: UUID, line_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+) -> Response[CartView]:
+    """Take a line out. Harmless to repeat."""
+    await _mine(cart_id, request, caller, placing)
+    async with placing.db.reading() as tx:
+        await carts.drop_line(tx, cart_id, line_id)
+        after = await carts.cart(tx, cart_id)
+    assert after is not None
+    return await _show(after, placing)
+
+
+@post("/api/v1/carts/{cart_id:uuid}/merge", policy=USER, status_code=200)
+async def merge_cart(
+    cart_id: UUID, data: Merge, request: HTTPRequest, caller: Caller, placing: Placing
+) -> Response[CartView]:
+    """Pour a guest's cart into mine, after logging in. Harmless to repeat."""
+    mine = await _mine(cart_id, request, caller, placing)
+    if mine.customer_id is None:
+        raise NotFound("There is no such cart.")
+    if not is_thing_token(placing.settings.token_secret, data.cart_id, data.token):
+        raise NotFound("There is no such guest cart.")
+    async with placing.db.transaction() as tx:
+        other = await carts.cart(tx, data.cart_id)
+        if other is None or other.customer_id is not None or other.id == cart_id:
+            raise NotFound("There is no such guest cart.")
+        if other.currency != mine.currency:
+            raise Validation.at("/cart_id", f"That cart is in {other.currency}.")
+        await actions.merge_carts(tx, data.cart_id, cart_id)
+        after = await carts.cart(tx, cart_id)
+    assert after is not None
+    return await _show(after, placing)
+
+
+@get("/api/v1/shipping-methods", policy=ANYONE)
+async def shipping_methods(
+    request: HTTPRequest,
+    caller: Caller,
+    placing: Placing,
+    cart_id: UUID | None = None,
+    country: Country | None = None,
+    currency: Currency = "EUR",
+    locale: Locale = "en",
+) -> Page[MethodView]:
+    """List the ways to send a cart, or anything in general, with their prices."""
+    items = 0
+    if cart_id is not None:
+        cart = await _mine(cart_id, request, caller, placing)
+        currency, locale = cart.currency, cart.locale
+        if country is None and cart.shipping_address is not None:
+            country = cart.shipping_address.country
+        view = (await _show(cart, placing)).content
+        items = view.totals.items_minor if view.totals else 0
+    found = []
+    for method in (await placing.terms()).methods:
+        cost = method.cost(currency, country, items)
+        if cost is not None:
+            text = title(method.titles, locale) or method.id
+            found.append(
+                MethodView(
+                    id=method.id, title=text, price_minor=cost, currency=currency,
+                    days_min=method.days_min, days_max=method.days_max,
+                )
+            )  # fmt: skip
+    return Page(items=found)
+
+
+async def _mine(
+    cart_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+) -> carts.Cart:
+    async with placing.db.reading() as tx:
+        cart = await carts.cart(tx, cart_id)
+    token = request.headers.get("x-cart-token")
+    if cart is None or not owns(cart, caller, token, placing.settings.token_secret):
+        raise NotFound("There is no such cart.")
+    return cart
+
+
+async def _show(cart: carts.Cart, placing: Placing, *, status: int = 200) -> Response[CartView]:
+    """Show a cart at today's prices."""
+    known: dict[str, Offer] = {}
+    if cart.lines:
+        async with placing.db.reading() as tx:
+            known = await offers.offers(tx, [line.sku for line in cart.lines])
+    priced = _price(cart, known, await placing.terms())
+    view = CartView(
+        id=cart.id,
+        status=cart.status,
+        version=cart.version,
+        currency=cart.currency,
+        locale=cart.locale,
+        lines=[_line(cart, line, known[line.sku]) for line in cart.lines],
+        totals=CartTotals(
+            items_minor=priced.items_minor,
+            shipping_minor=priced.shipping.gross_minor,
+            tax_minor=priced.tax_minor,
+            grand_minor=priced.grand_minor,
+        ),
+        contact=cart.contact,
+        shipping_address=cart.shipping_address,
+        billing_address=cart.billing_address,
+        shipping_method=cart.shipping_method,
+        metadata=cart.metadata,
+        updated_at=cart.updated_at,
+    )
+    return Response(view, status_code=status, headers={"ETag": etag(cart.version)})
+
+
+def _price(cart: carts.Cart, known: dict[str, Offer], terms: Terms) -> Priced:
+    """Price what can be bought at the moment, with shipping if it goes there."""
+    country = cart.shipping_address.country if cart.shipping_address else None
+    basket = [
+        (known[line.sku], line.quantity)
+        for line in cart.lines
+        if price_of(known[line.sku], cart.currency, line.quantity) is not None
+    ]
+    items = sum(q * _unit(offer, cart.currency, q) for offer, q in basket)
+    method = cart.shipping_method
+    if method is not None and terms.method(method).cost(cart.currency, country, items) is None:
+        method = None
+    return price(
+        basket, currency=cart.currency, locale=cart.locale, country=country,
+        shipping_method=method, terms=terms, on=datetime.now(UTC).date(),
+    )  # fmt: skip
+
+
+def _unit(offer: Offer, currency: str, quantity: int) -> int:
+    found = price_of(offer, currency, quantity)
+    return found.amount_minor if found else 0
+
+
+def _line(cart: carts.Cart, line: carts.CartLine, offer: Offer) -> CartLineView:
+    found = price_of(offer, cart.currency, line.quantity)
+    return CartLineView(
+        line_id=line.line_id,
+        sku=line.sku,
+        quantity=line.quantity,
+        title=title(offer.titles, cart.locale) or line.sku,
+        image=offer.image,
+        unit_price_minor=found.amount_minor if found else None,
+        total_minor=found.amount_minor * line.quantity if found else None,
+    )
+
+
+ROUTES = (
+    create_cart, current_cart, get_cart, set_cart, delete_cart, add_line, set_line, drop_line,
+    merge_cart, shipping_methods,
+)  # fmt: skip

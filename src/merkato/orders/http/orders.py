@@ -1,0 +1,184 @@
+"""Orders after placing: to look at, to follow, to cancel."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import Parameter
+
+from merkato.chassis.db import Row, Tx
+from merkato.chassis.http import (
+    ANYONE,
+    SERVICE,
+    USER,
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    respond,
+)
+from merkato.chassis.idempotency import Answer, answer, once, parse_key
+from merkato.chassis.tokens import Caller, is_thing_token
+from merkato.contracts.orders import OrderState
+from merkato.contracts.problem import NotFound, Validation
+from merkato.contracts.values import Line
+from merkato.orders import actions
+from merkato.orders.domain.life import Status
+from merkato.orders.http import views
+from merkato.orders.http.placing import Placing
+from merkato.orders.store import life
+
+HTTPRequest = Request[Any, Any, Any]
+
+
+class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An order in a list."""
+
+    id: UUID
+    number: str
+    customer_id: UUID | None
+    status: str
+    payment_status: str
+    fulfilment_status: str
+    currency: str
+    grand_minor: int
+    placed_at: datetime
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to an order; a move has from_status and to_status."""
+
+    n: int
+    what: str
+    from_status: str | None
+    to_status: str | None
+    at: datetime
+    actor: str
+    cause: UUID | None
+    detail: str | None
+
+
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of POST /orders/{id}/cancellation."""
+
+    reason: Line | None = None
+
+
+@get("/api/v1/orders", policy=USER)
+async def list_orders(
+    caller: Caller,
+    placing: Placing,
+    customer: Annotated[str | None, Parameter(max_length=40)] = None,
+    status: Status | None = None,
+    since: datetime | None = None,
+    q: Annotated[str | None, Parameter(max_length=40)] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Page[OrderSummary]:
+    """List my orders, newest first; staff see everybody's, or with `customer` one person's.
+
+    `q` is an order number; `since` an RFC 3339 time.
+    """
+    whose = caller.user_id
+    if caller.may("orders:read") and customer != "me":
+        whose = _customer(customer) if customer else None
+    before = decode_cursor(cursor, tuple[datetime, UUID])
+    async with placing.db.reading() as tx:
+        rows = await life.list_orders(
+            tx, whose, status.value if status else None, since, q.upper() if q else None, before,
+            limit + 1,
+        )  # fmt: skip
+    items = [msgspec.convert(dict(row), OrderSummary) for row in rows[:limit]]
+    more = encode_cursor(items[-1].placed_at, items[-1].id) if len(rows) > limit else None
+    return Page(items=items, next_cursor=more)
+
+
+def _customer(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Validation.at("/customer", "`me` or a customer's id.") from error
+
+
+@get("/api/v1/orders/{order_id:uuid}", policy=ANYONE)
+async def get_order(
+    order_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+) -> views.OrderView:
+    """Show an order to its customer (a guest by X-Order-Token) or to staff."""
+    async with placing.db.reading() as tx:
+        row = await life.view(tx, order_id)
+    if row is None or not _may_see(row, request, caller, placing):
+        raise NotFound("There is no such order.")
+    return views.from_row(row)
+
+
+def _may_see(row: Row, request: HTTPRequest, caller: Caller, placing: Placing) -> bool:
+    if caller.may("orders:read"):
+        return True
+    if row["customer_id"] is not None and row["customer_id"] == caller.user_id:
+        return True
+    order_id = row["id"] if "id" in row else row["order_id"]
+    token = request.headers.get("x-order-token")
+    return is_thing_token(placing.settings.token_secret, order_id, token)
+
+
+@get("/api/v1/orders/{order_id:uuid}/timeline", policy=ANYONE)
+async def get_timeline(
+    order_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+) -> Page[TimelineEntry]:
+    """List what happened to an order, oldest first."""
+    async with placing.db.reading() as tx:
+        row = await life.brief(tx, order_id)
+        if row is None or not _may_see(row, request, caller, placing):
+            raise NotFound("There is no such order.")
+        rows = await life.timeline(tx, order_id)
+    return Page(items=[msgspec.convert(dict(row), TimelineEntry) for row in rows])
+
+
+@post("/api/v1/orders/{order_id:uuid}/cancellation", policy=ANYONE, status_code=200)
+async def cancel_order(
+    order_id: UUID,
+    data: Cancellation,
+    request: HTTPRequest,
+    caller: Caller,
+    placing: Placing,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[bytes]:
+    """End an order while nothing is shipped; what was paid goes back. Needs a key.
+
+    Cancelling again is harmless; 409 state-conflict once something is shipped.
+    """
+    key = parse_key(idempotency_key, required=True)
+    async with placing.db.reading() as tx:
+        row = await life.brief(tx, order_id)
+    if row is None or not _may_see(row, request, caller, placing):
+        raise NotFound("There is no such order.")
+    by_staff = caller.may("orders:write") and row["customer_id"] != caller.user_id
+    reason = "staff" if by_staff else "customer"
+
+    async def work(tx: Tx) -> Answer:
+        actor = caller.principal if caller.kind == "user" else row["principal"]
+        now = datetime.now(UTC)
+        await actions.cancel(tx, order_id, reason, now, actor=actor, detail=data.reason)
+        return answer(200, views.from_row(await life.view(tx, order_id)))
+
+    principal = caller.principal if caller.kind == "user" else row["principal"]
+    scope = (principal, f"POST /orders/{order_id}/cancellation", key)
+    return respond(await once(placing.db, scope, data, work))
+
+
+@get("/api/v1/orders/{order_id:uuid}/state", policy=SERVICE)
+async def get_state(order_id: UUID, placing: Placing) -> OrderState:
+    """Tell another service whether an order exists and how it stands."""
+    async with placing.db.reading() as tx:
+        row = await life.brief(tx, order_id)
+    if row is None:
+        raise NotFound("There is no such order.")
+    return msgspec.convert(dict(row), OrderState)
+
+
+ROUTES = (list_orders, get_order, get_timeline, cancel_order, get_state)

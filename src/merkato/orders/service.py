@@ -1,0 +1,26 @@
+"""What the orders service is made of. Topology decides in which process it runs."""
+
+from merkato.chassis.service import Every, Service
+from merkato.config import Config
+from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
+from merkato.orders import handlers, http, jobs
+from merkato.orders.http.placing import Placing
+
+SECRET_CHARS_MIN = 32
+
+
+def service(config: Config) -> Service:
+    """Put the service together. Raises ValueError when the token secret is missing or short."""
+    settings = config.orders
+    if "orders" in config.here and len(settings.token_secret) < SECRET_CHARS_MIN:
+        raise ValueError(f"orders.token_secret needs at least {SECRET_CHARS_MIN} characters")
+    return Service(
+        name="orders",
+        prefixes=("/api/v1/carts", "/api/v1/orders", "/api/v1/shipping-methods"),
+        routes=http.ROUTES,
+        says=(OrderPlaced, OrderConfirmed, OrderCancelled),
+        hears=handlers.HEARS,
+        jobs=(Every("watch", 5, jobs.watch),),
+        asks=("inventory", "payments"),
+        provides=lambda resources: {"placing": Placing(resources.db, resources.asks, settings)},
+    )

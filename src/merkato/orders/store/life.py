@@ -1,0 +1,234 @@
+"""Statements that move orders on, and those that show them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from merkato.chassis.db import Row, Tx
+from merkato.contracts.orders import Line
+from merkato.contracts.values import Contact
+from merkato.orders.domain.life import State
+
+LOCK = """
+select id as order_id, number, customer_id, status, payment_status, reason, steps, currency, locale,
+       grand_minor, credited_minor, items_minor, discount_minor, shipping_minor, tax_minor,
+       payment_method, pay_until, fulfilment_status <> 'unfulfilled' as shipped
+  from orders where id = any($1) order by id for no key update
+"""
+
+
+async def lock(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Row]:
+    """Map orders to their rows, locked by id."""
+    return {row["order_id"]: row for row in await tx.fetch(LOCK, sorted(set(order_ids)))}
+
+
+def state(row: Row) -> State:
+    """Make of a locked row what the rules need."""
+    return msgspec.convert(dict(row), State)
+
+
+UPDATE = """
+update orders o set status = n.status, payment_status = n.payment_status, reason = n.reason,
+       steps = n.steps, credited_minor = n.credited_minor, changed_at = $7
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[])
+       n(id, status, payment_status, reason, steps, credited_minor)
+ where o.id = n.id
+"""
+
+
+async def update(tx: Tx, states: Sequence[State], now: datetime) -> None:
+    """Write back what changed of locked orders."""
+    await tx.execute(
+        UPDATE,
+        [s.order_id for s in states],
+        [s.status.value for s in states],
+        [s.payment_status for s in states],
+        [s.reason for s in states],
+        [s.steps for s in states],
+        [s.credited_minor for s in states],
+        now,
+    )
+
+
+ADD_STEPS = """
+insert into timeline (order_id, n, what, from_status, to_status, at, actor, cause, detail)
+select order_id, n, what, from_status, to_status, $9, actor, cause, detail
+  from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[],
+              $8::text[])
+       t(order_id, n, what, from_status, to_status, actor, cause, detail)
+"""
+
+
+async def add_steps(tx: Tx, steps: Sequence[tuple[Any, ...]], now: datetime) -> None:
+    """Add lines of the timeline: order, n, what, from, to, actor, cause, detail."""
+    await tx.execute(ADD_STEPS, *(list(column) for column in zip(*steps, strict=True)), now)
+
+
+ADD_CREDITS = """
+insert into credits (id, order_id, kind, amount_minor)
+select id, order_id, 'cancellation', amount from unnest($1::uuid[], $2::uuid[], $3::bigint[])
+       c(id, order_id, amount)
+"""
+
+
+async def add_credits(tx: Tx, credits_: Sequence[tuple[UUID, UUID, int]]) -> None:
+    """Add credits for cancelled orders: id, order, amount."""
+    await tx.execute(ADD_CREDITS, *(list(column) for column in zip(*credits_, strict=True)))
+
+
+LINES = """
+select order_id, line_no, sku, quantity, title, unit_price_minor, net_minor, tax_minor, gross_minor,
+       tracked
+  from order_lines where order_id = any($1) order by order_id, line_no
+"""
+
+
+async def lines(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, tuple[Line, ...]]:
+    """Map orders to their lines as events tell of them."""
+    found: dict[UUID, list[Line]] = {order_id: [] for order_id in order_ids}
+    for row in await tx.fetch(LINES, list(order_ids)):
+        columns = dict(row)
+        found[columns.pop("order_id")].append(Line(**columns))
+    return {order_id: tuple(of_order) for order_id, of_order in found.items()}
+
+
+CONTACTS = "select order_id, contact from order_contacts where order_id = any($1)"
+
+
+async def contacts(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Contact | None]:
+    """Map orders to whom to write to; None once that person is forgotten."""
+    rows = await tx.fetch(CONTACTS, list(order_ids))
+    return {row["order_id"]: msgspec.convert(row["contact"], Contact | None) for row in rows}
+
+
+STANDING = """
+select id, pay_until, now() >= pay_until as over from orders
+ where status = 'placed' and look_at < clock_timestamp() order by look_at limit $1
+"""
+
+
+async def standing(tx: Tx, limit: int) -> list[Row]:
+    """Find placed orders it is time to ask about."""
+    return await tx.fetch(STANDING, limit)
+
+
+LOOK_LATER = """
+update orders set look_at = clock_timestamp() + make_interval(secs => $2)
+ where id = any($1) and status = 'placed'
+"""
+
+
+async def look_later(tx: Tx, order_ids: Sequence[UUID], seconds: float) -> None:
+    """Ask about these again after a while."""
+    await tx.execute(LOOK_LATER, sorted(order_ids), seconds)
+
+
+STATE = """
+select id as order_id, status, currency, grand_minor, customer_id, principal, pay_until
+  from orders where id = $1
+"""
+
+
+async def brief(tx: Tx, order_id: UUID) -> Row | None:
+    """Read what other services may know of an order."""
+    return await tx.fetchrow(STATE, order_id)
+
+
+VIEW = """
+select o.id, o.number, o.customer_id, o.status, o.reason, o.payment_status, o.fulfilment_status,
+       o.currency, o.locale, o.payment_method, o.shipping_method, o.tax_included, o.items_minor,
+       o.discount_minor, o.shipping_minor, o.shipping_net_minor, o.shipping_tax_minor,
+       o.shipping_rate_bp, o.tax_minor, o.grand_minor, o.credited_minor, o.metadata, o.placed_at,
+       o.pay_until, o.cart_id, c.contact, c.shipping_address, c.billing_address,
+       (select json_agg(json_build_object(
+                'line_no', l.line_no, 'sku', l.sku, 'quantity', l.quantity, 'title', l.title,
+                'options', l.options, 'image', l.image, 'list_price_minor', l.list_price_minor,
+                'unit_price_minor', l.unit_price_minor, 'tax_class', l.tax_class,
+                'rate_bp', l.rate_bp, 'net_minor', l.net_minor, 'tax_minor', l.tax_minor,
+                'gross_minor', l.gross_minor) order by l.line_no)
+          from order_lines l where l.order_id = o.id) as lines
+  from orders o join order_contacts c on c.order_id = o.id
+ where o.id = $1
+"""
+
+
+async def view(tx: Tx, order_id: UUID) -> Row | None:
+    """Read an order whole, at one moment."""
+    return await tx.fetchrow(VIEW, order_id)
+
+
+LIST = """
+select id, number, customer_id, status, payment_status, fulfilment_status, currency, grand_minor,
+       placed_at
+  from orders
+ where ($1::uuid is null or customer_id = $1)
+   and ($2::text is null or status = $2)
+   and ($3::timestamptz is null or placed_at >= $3)
+   and ($4::text is null or number = $4)
+   and ($5::timestamptz is null or (placed_at, id) < ($5, $6::uuid))
+ order by placed_at desc, id desc limit $7
+"""
+
+
+async def list_orders(
+    tx: Tx, customer_id: UUID | None, status: str | None, since: datetime | None,
+    number: str | None, before: tuple[datetime, UUID] | None, limit: int,
+) -> list[Row]:  # fmt: skip
+    """List orders, newest first."""
+    at, order_id = before or (None, None)
+    return await tx.fetch(LIST, customer_id, status, since, number, at, order_id, limit)
+
+
+TIMELINE = """
+select n, what, from_status, to_status, at, actor, cause, detail from timeline
+ where order_id = $1 order by n
+"""
+
+
+async def timeline(tx: Tx, order_id: UUID) -> list[Row]:
+    """List what happened to an order, oldest first."""
+    return await tx.fetch(TIMELINE, order_id)
+
+
+FORGET = """
+update order_contacts set contact = null, shipping_address = null, billing_address = null
+ where order_id in (select id from orders where customer_id = any($1))
+"""
+FORGET_CARTS = """
+update carts set contact = null, shipping_address = null, billing_address = null
+ where customer_id = any($1)
+"""
+FORGET_SAID = """
+update outbox set hidden = null where hidden is not null
+   and key in (select id::text from orders where customer_id = any($1))
+"""
+
+
+async def forget(tx: Tx, customer_ids: Sequence[UUID]) -> None:
+    """Overwrite who bought; what was bought for how much stays. Harmless to repeat."""
+    await tx.execute(FORGET, list(customer_ids))
+
+
+async def forget_carts(tx: Tx, customer_ids: Sequence[UUID]) -> None:
+    """Overwrite whom carts are for."""
+    await tx.execute(FORGET_CARTS, list(customer_ids))
+
+
+async def forget_said(tx: Tx, customer_ids: Sequence[UUID]) -> None:
+    """Blank what events said about people."""
+    await tx.execute(FORGET_SAID, list(customer_ids))
+
+
+HIDE_TOKENS = """
+update outbox set hidden = (hidden::jsonb - 'payment_token')::text
+ where key = any($1) and type = 'orders.order_placed.v1' and published_at is not null
+   and hidden::jsonb ? 'payment_token' and hidden::jsonb ->> 'payment_token' is not null
+"""
+
+
+async def hide_tokens(tx: Tx, order_ids: Sequence[UUID]) -> None:
+    """Blank the payment tokens of attempts that are decided."""
+    await tx.execute(HIDE_TOKENS, [str(order_id) for order_id in order_ids])
