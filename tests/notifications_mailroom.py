@@ -1,0 +1,124 @@
+"""What tests of notifications share: a mail server outside of us, and events about an order."""
+
+import asyncio
+import email
+import email.policy
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import harness
+from aiosmtpd.smtp import SMTP
+
+from merkato import config
+from merkato.contracts.orders import Line, OrderCancelled, OrderConfirmed, OrderPlaced, Totals
+from merkato.contracts.values import Contact
+from merkato.notifications.service import service
+
+PATH = "/api/v1/notifications"
+
+
+class Mailroom:
+    """A mail server outside of us that keeps what it takes and refuses what it is told to."""
+
+    def __init__(self):
+        self.port, self.mails, self.sessions = 0, [], 0
+        self.refuse, self.refuse_data, self.lose = {}, [], 0
+        self._server = None
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        self.sessions += 1
+        return responses
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if codes := self.refuse.get(address):
+            return f"{codes.pop(0)} no"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.refuse_data:
+            return f"{self.refuse_data.pop(0)} no"
+        mail = email.message_from_bytes(envelope.original_content, policy=email.policy.default)
+        self.mails.append((envelope.rcpt_tos, mail))
+        if self.lose:
+            self.lose -= 1
+            server.transport.abort()
+        return "250 OK"
+
+    async def open(self):
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: SMTP(self, loop=loop, enable_SMTPUTF8=True), "127.0.0.1", self.port
+        )
+        self.port = self._server.sockets[0].getsockname()[1]  # the same when it opens again
+
+    async def close(self):
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def ids(self):
+        return [mail["Message-ID"] for _, mail in self.mails]
+
+
+def office_of(alone):
+    [every] = alone.service.jobs
+    return every.job.args[0]
+
+
+@asynccontextmanager
+async def shop(new_database, mailroom, apps=None, **settings):
+    made = service(
+        config.Config(
+            public_url="https://shop.example",
+            notifications=config.Notifications(
+                smtp_url=f"smtp://127.0.0.1:{mailroom.port}",
+                staff=("store@shop.example",),
+                **settings,
+            ),
+        )
+    )
+    async with harness.alone(made, new_database, apps=apps) as alone:
+        try:
+            yield alone
+        finally:
+            office_of(alone).post.close()
+            await asyncio.sleep(0)
+
+
+ADA = Contact(email="ada@example.com", name="Ada Lovelace")
+
+
+def order(kind=OrderConfirmed, *, customer_id=None, contact=ADA, locale="en", **more):
+    line = Line(
+        line_no=1, sku="TEA-1", quantity=2, title="Tea <Assam>", unit_price_minor=450,
+        net_minor=756, tax_minor=144, gross_minor=900,
+    )  # fmt: skip
+    if kind is OrderPlaced:
+        at = datetime(2026, 5, 4, tzinfo=UTC)
+        more |= {"payment_method": "card", "placed_at": at, "pay_until": at}
+    if kind is OrderCancelled:
+        more = {"reason": "stock-lost", "was_confirmed": True} | more
+    return kind(
+        **{"order_id": uuid4(), "number": "K7QM-2F9X-4"} | more,
+        customer_id=customer_id,
+        lines=(line,),
+        totals=Totals(items_minor=900, shipping_minor=490, tax_minor=222, grand_minor=1390),
+        currency="EUR",
+        locale=locale,
+        contact=contact,
+    )
+
+
+async def due_now(alone):
+    """Let every pause be over, and every lease."""
+    office_of(alone).post.found()
+    async with alone.db.transaction() as tx:
+        await tx.execute("update due set due_at = now() - interval '1 s'")
+
+
+async def states(alone):
+    rows = await alone.fetch("select template, state, tries from messages order by created_at, id")
+    return [(row["template"], row["state"], row["tries"]) for row in rows]
