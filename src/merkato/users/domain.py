@@ -135,15 +135,15 @@ def is_guessable(password: str, names: tuple[str, ...]) -> bool:
     folded = password.casefold()
     if (folded + folded).find(folded, 1) <= PERIOD_CHARS_MAX or len(set(folded)) < 5:
         return True
-    own = {_letters(name.casefold()) for name in ("merkato", *names)}
+    own = {_letters(name) for name in ("merkato", *names)}
     known = sorted({*WELL_KNOWN, *(name for name in own if len(name) >= 3)}, key=len, reverse=True)
-    whole = _letters(folded.translate(SIGNS_AS_LETTERS))
+    whole = _letters(folded)
     rest = _without(_without(whole, known).translate(DIGITS_AS_LETTERS), known)
     return len(rest) < len(whole) and len(set(rest)) < UNGUESSABLE_CHARS
 
 
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
+    return "".join(filter(str.isalnum, text.casefold().translate(SIGNS_AS_LETTERS)))
 
 
 def _without(text: str, pieces: list[str]) -> str:

@@ -36,7 +36,6 @@ class Passwords:
         )
         self._threads = ThreadPoolExecutor(settings.argon2_concurrency, "argon2")
         self._waiting = 0
-        self.computed = 0  # hashes so far, for those who compare two ways through the code
 
     async def hash(self, password: str) -> str:
         """Hash a new password. Raises Overloaded when too many wait."""
@@ -66,6 +65,5 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._waiting -= 1
-            self.computed += 1
             WAITING.dec()
             HASHES.inc()
