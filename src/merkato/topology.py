@@ -18,6 +18,7 @@ from merkato.gateway.service import front
 from merkato.inventory.service import service as inventory
 from merkato.notifications.service import service as notifications
 from merkato.orders.service import service as orders
+from merkato.payments.service import service as payments
 from merkato.users.service import service as users
 
 MAKERS: Mapping[str, Callable[[Config], Service]] = {
@@ -25,6 +26,7 @@ MAKERS: Mapping[str, Callable[[Config], Service]] = {
     "inventory": inventory,
     "notifications": notifications,
     "orders": orders,
+    "payments": payments,
     "users": users,
 }
 

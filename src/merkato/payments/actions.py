@@ -1,0 +1,138 @@
+"""What payments can be asked to change. The caller opens and ends the transaction."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from merkato.chassis.db import Tx
+from merkato.chassis.ids import new_id
+from merkato.chassis.outbox import say
+from merkato.contracts.orders import OrderCancelled, OrderPlaced
+from merkato.contracts.problem import NotFound, StateConflict
+from merkato.payments.domain import wishes
+from merkato.payments.domain.payment import OPEN, Change, Method, Notice, Payment, Verdict, put
+from merkato.payments.domain.verdicts import decide
+from merkato.payments.store import payments as store
+from merkato.payments.store import webhooks
+from merkato.payments.store.claims import Claim, asked
+
+log = structlog.get_logger()
+
+ASK = "ask-provider"  # the job that asks
+LOOK = "look-at-webhooks"  # the job that looks at what providers told us
+METHODS: dict[str, Method] = {"on_account": "on_account", "card": "card"}
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An event about an order, and its id."""
+
+    id: UUID
+    event: OrderPlaced | OrderCancelled
+
+
+async def follow_orders(tx: Tx, told: Sequence[Told]) -> None:
+    """Take down what is due and what is not any more, of many orders in order of telling.
+
+    Whatever comes first, and however often, the outcome is the same: a cancelled order is not paid.
+    """
+    before = await store.lock(tx, list({one.event.order_id for one in told}))
+    after = dict(before)
+    for one in told:
+        change = _told(after.get(one.event.order_id), one.event)
+        after[one.event.order_id] = change.payment
+        say(tx, *change.events, cause=one.id)
+    await _save(tx, [(before.get(order_id), payment) for order_id, payment in after.items()])
+
+
+def _told(payment: Payment | None, event: OrderPlaced | OrderCancelled) -> Change:
+    if isinstance(event, OrderCancelled):
+        if payment is None:
+            return wishes.cancel(_new(event, "card"), new_id)
+        return wishes.cancel(payment, new_id) if payment.wanted == "pay" else Change(payment)
+    if payment is None:
+        method = METHODS[event.payment_method]
+        payment = replace(_new(event, method), pay_until=event.pay_until)
+        return wishes.start(payment, method, event.payment_token, new_id)
+    if payment.pay_until is None:  # cancelled before it was heard to be placed
+        method = METHODS[event.payment_method]
+        return Change(replace(payment, method=method, pay_until=event.pay_until))
+    return Change(payment)
+
+
+def _new(event: OrderPlaced | OrderCancelled, method: Method) -> Payment:
+    return Payment(
+        id=new_id(),
+        order_id=event.order_id,
+        customer_id=event.customer_id,
+        wanted="pay",
+        method=method,
+        amount_minor=event.totals.grand_minor,
+        currency=event.currency,
+        pay_until=None,
+    )
+
+
+async def _save(tx: Tx, changes: Sequence[tuple[Payment | None, Payment]]) -> None:
+    await store.save(tx, changes)
+    if any(o.ask_in_s == 0 for _, payment in changes for o in payment.operations):
+        tx.wake(ASK)
+
+
+async def change(
+    tx: Tx, payment_id: UUID, rule: Callable[[Payment], Change]
+) -> tuple[Payment, Payment]:
+    """Apply a rule to a payment under its lock; give it before and after. Raises NotFound."""
+    before = await store.lock_by_id(tx, payment_id)
+    if before is None:
+        raise NotFound("There is no such payment.")
+    done = rule(before)
+    await _save(tx, [(before, done.payment)])
+    say(tx, *done.events)
+    return before, done.payment
+
+
+async def pay_again(tx: Tx, payment: Payment, method: Method, token: str | None) -> Payment:
+    """Begin a new attempt after a decline. Raises StateConflict, also after `pay_until`."""
+    if not await store.is_before(tx, payment.pay_until):
+        raise StateConflict("The time to pay this order is over.", state=payment.state)
+    _, after = await change(tx, payment.id, lambda p: wishes.start(p, method, token, new_id))
+    return after
+
+
+async def take_word(tx: Tx, claim: Claim, verdict: Verdict, *, give_up: bool) -> None:
+    """Write down what a provider said of an operation and say what follows from it.
+
+    `give_up`: do not ask any more; a person has to look.
+    """
+    key = claim.operation.key
+
+    def rule(payment: Payment) -> Change:
+        done = decide(payment, key, verdict, new_id)
+        [operation] = [o for o in done.payment.operations if o.key == key]
+        if give_up and operation.state in OPEN:
+            return Change(put(done.payment, replace(operation, ask_in_s=None)), done.events)
+        return done
+
+    before, after = await change(tx, claim.payment_id, rule)
+    await asked(tx, key)
+    if give_up or (after.state == "mismatch" and before.state != "mismatch"):
+        log.error("a person has to look at a payment", payment=after.id, state=after.state, key=key)
+
+
+async def delete(tx: Tx, payment_id: UUID) -> None:
+    """Delete a payment that nobody was ever asked to pay. Raises NotFound and StateConflict."""
+    payment = await store.lock_by_id(tx, payment_id)
+    if payment is None:
+        raise NotFound("There is no such payment.")
+    if any(o.state != "failed" for o in payment.operations):
+        raise StateConflict("Something of this payment was authorised.", state=payment.state)
+    await store.delete(tx, payment_id)
+
+
+async def keep_notice(tx: Tx, notice: Notice, provider: str, body: bytes) -> None:
+    """Keep what a provider told us, once, and have it looked at."""
+    await webhooks.keep(tx, notice, provider, body.decode())
+    tx.wake(LOOK)

@@ -1,0 +1,65 @@
+"""Refunds, asked for by staff."""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+
+from merkato.chassis.db import Database, Tx
+from merkato.chassis.http import IdempotencyKey, respond, staff
+from merkato.chassis.idempotency import Answer, answer, once, parse_key
+from merkato.chassis.ids import new_id
+from merkato.chassis.tokens import Caller
+from merkato.contracts.problem import NotFound
+from merkato.contracts.values import AMOUNT_MAX
+from merkato.payments import actions
+from merkato.payments.domain import wishes
+from merkato.payments.store import views
+
+
+class Refund(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Money to give back, in minor units, and the credit of the order that it pays."""
+
+    amount_minor: Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
+    credit_id: UUID | None = None
+
+
+@post("/api/v1/payments/{payment_id:uuid}/refunds", policy=staff("payments:write"))
+async def refund(
+    payment_id: UUID,
+    data: Refund,
+    caller: Caller,
+    db: Database,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[bytes]:
+    """Give money back. 201: it is on its way; 409 beyond what was captured and not refunded."""
+
+    async def work(tx: Tx) -> Answer:
+        before, after = await actions.change(
+            tx,
+            payment_id,
+            lambda p: wishes.refund(p, data.amount_minor, data.credit_id, new_id),
+        )
+        known = {o.id for o in before.operations}
+        [made] = [o for o in after.operations if o.id not in known]
+        return answer(
+            201, await views.operation(tx, made.id), location=f"/api/v1/refunds/{made.id}"
+        )
+
+    key = parse_key(idempotency_key, required=True)
+    scope = (caller.principal, f"POST /payments/{payment_id}/refunds", key)
+    return respond(await once(db, scope, data, work))
+
+
+@get("/api/v1/refunds/{refund_id:uuid}", policy=staff("payments:read"))
+async def show(refund_id: UUID, db: Database) -> views.OperationView:
+    """Show a refund: its state says how far it is."""
+    async with db.reading() as tx:
+        found = await views.operation(tx, refund_id)
+    if found is None or found.kind != "refund":
+        raise NotFound("There is no such refund.")
+    return found
+
+
+ROUTES = (refund, show)

@@ -1,0 +1,94 @@
+"""What payments does by the clock: ask the processor, outside of any transaction.
+
+Claim (committed, with a lease) | ask | lock, decide, write, say. A crash between two of them ends
+with the lease: the question is asked again, under the same key.
+"""
+
+import asyncio
+
+import structlog
+
+from merkato.chassis.db import Database
+from merkato.chassis.failpoints import reach
+from merkato.chassis.service import Resources
+from merkato.payments import actions
+from merkato.payments.domain.payment import Verdict
+from merkato.payments.providers import Provider
+from merkato.payments.store import webhooks
+from merkato.payments.store.claims import Claim, claim
+
+log = structlog.get_logger()
+
+KEY_LIFE_S = 23 * 3_600  # the processor knows a key for 24 h; later the same key might act twice
+GIVE_UP_S = 48 * 3_600  # then a person has to look
+LOOK_S = 0.1  # how soon new work is seen while some is under way
+WEBHOOKS_MAX = 200  # looked at in one turn
+
+
+async def ask_provider(resources: Resources, *, provider: Provider, concurrency: int) -> int:
+    """Ask about everything that is due, so many at once; a slow answer holds up nobody else."""
+    under_way: set[asyncio.Task[None]] = set()
+    done = 0
+    try:
+        while True:
+            free = concurrency - len(under_way)
+            claims = await _claim(resources.db, free) if free > 0 else []
+            reach("payments-claimed")
+            under_way |= {
+                asyncio.create_task(_settle(resources.db, provider, one)) for one in claims
+            }
+            if not under_way:
+                return done
+            ended, under_way = await asyncio.wait(
+                under_way, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            done += len(ended)
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def _claim(db: Database, limit: int) -> list[Claim]:
+    async with db.transaction() as tx:
+        return await claim(tx, limit)
+
+
+async def _settle(db: Database, provider: Provider, claimed: Claim) -> None:
+    """Ask about one operation; what goes wrong holds up no other, and is tried after the lease."""
+    try:
+        reach("payments-asked")
+        verdict = await _ask(provider, claimed)
+        reach("payments-answered")
+        async with db.transaction() as tx:
+            await actions.take_word(tx, claimed, verdict, give_up=claimed.age_s > GIVE_UP_S)
+    except Exception as error:
+        log.warning("will be asked again", key=claimed.operation.key, exc_info=error)
+
+
+async def _ask(provider: Provider, claimed: Claim) -> Verdict:
+    """Ask in the safest way: by the provider's name, else by ours, else once more with our key."""
+    operation = claimed.operation
+    if operation.reference is not None and operation.kind in ("authorise", "refund"):
+        return await provider.get(operation)
+    again = operation.tries > 1
+    if again and operation.kind in ("authorise", "refund"):
+        found = await provider.find(operation)
+        if found is not None:
+            return found
+    if operation.kind in ("authorise", "refund") and claimed.age_s > KEY_LIFE_S:
+        return Verdict(outcome="unknown", reason="not-known-to-the-processor")
+    if operation.kind != "authorise":
+        return await provider.carry_out(operation)
+    if again and claimed.wanted != "pay":  # nobody wants it any more: wait whether it shows up
+        return Verdict(outcome="unknown", reason="not-known-to-the-processor")
+    return await provider.authorise(operation, claimed.order_id)
+
+
+async def look_at_webhooks(resources: Resources) -> int:
+    """Have the processor asked about what it told us; those about nothing known are parked."""
+    async with resources.db.transaction() as tx:
+        looked = await webhooks.look_at(tx, WEBHOOKS_MAX)
+        if looked:
+            tx.wake(actions.ASK)
+    return looked

@@ -1,0 +1,1 @@
+"""Every statement of payments. The caller owns the transaction."""
