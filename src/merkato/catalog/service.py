@@ -1,7 +1,7 @@
 """What the catalog service is made of. Topology decides in which process it runs."""
 
-from merkato.catalog import http
-from merkato.chassis.service import Service
+from merkato.catalog import handlers, http, jobs
+from merkato.chassis.service import Every, Service
 from merkato.config import Config
 from merkato.contracts.catalog import (
     ProductArchived,
@@ -9,6 +9,8 @@ from merkato.contracts.catalog import (
     ProductPublished,
     VariantPriced,
 )
+
+PRICES_S = 5.0  # how soon a price counts after its `valid_from`
 
 
 def service(config: Config) -> Service:
@@ -19,6 +21,8 @@ def service(config: Config) -> Service:
         prefixes=("/api/v1/products", "/api/v1/variants", "/api/v1/categories"),
         routes=http.ROUTES,
         says=(ProductPublished, ProductChanged, ProductArchived, VariantPriced),
+        hears=handlers.hears(settings.few_below),
+        jobs=(Every("tell-prices", PRICES_S, jobs.tell_prices),),
         provides=lambda resources: {
             "shop": http.Shop(settings.default_locale, settings.default_currency),
             "pages": http.Pages(resources.db),

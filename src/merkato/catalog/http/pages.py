@@ -7,15 +7,15 @@ from typing import Annotated, NamedTuple
 from litestar import Response
 from litestar.params import Parameter
 
-from merkato.catalog import domain
+from merkato.catalog.domain.words import fallbacks
 from merkato.catalog.store import pages as store
 from merkato.catalog.store.pages import Page
 from merkato.chassis.batch import Batch
 from merkato.chassis.db import Database
 from merkato.chassis.http import etag
 
-LocaleParam = Annotated[str | None, Parameter(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?$")]
-CurrencyParam = Annotated[str | None, Parameter(pattern=r"^[A-Z]{3}$")]
+LocaleParam = Annotated[str | None, Parameter(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
+CurrencyParam = Annotated[str | None, Parameter(pattern=r"^[A-Z]{3}\Z")]
 
 
 class Shop(NamedTuple):
@@ -26,7 +26,7 @@ class Shop(NamedTuple):
 
     def locales(self, locale: str | None) -> list[str]:
         """List the locales whose texts will do, best first."""
-        return domain.fallbacks(locale, self.default_locale)
+        return fallbacks(locale, self.default_locale)
 
     def currency(self, currency: str | None) -> str:
         """Give the currency to show prices in."""

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
 
-from merkato.catalog import actions
-from merkato.catalog.domain import NewProduct, ProductPatch
+from merkato.catalog.actions import products as actions
+from merkato.catalog.domain.products import NewProduct, ProductPatch
 from merkato.catalog.http.pages import CurrencyParam, LocaleParam, Pages, Shop, page_response
 from merkato.catalog.store import pages as store
 from merkato.catalog.store.pages import Page

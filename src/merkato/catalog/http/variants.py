@@ -5,8 +5,9 @@ from uuid import UUID
 import msgspec
 from litestar import Response, delete, put
 
-from merkato.catalog import actions
-from merkato.catalog.domain import Body, PriceRows, VariantBody
+from merkato.catalog.actions import products as actions
+from merkato.catalog.domain.products import PriceRows, VariantBody
+from merkato.catalog.domain.words import Body
 from merkato.catalog.http.pages import Shop, page_response
 from merkato.catalog.http.products import MAY_WRITE, PRODUCTS, staff_page
 from merkato.chassis.db import Database

@@ -94,7 +94,7 @@ create table offers (  -- the lowest price in force of a product's living varian
 );
 
 create table availability (  -- what inventory said last
-    sku       text   primary key,
+    sku_key   text   primary key,  -- the sku in lower case
     level     text   not null check (level in ('yes', 'few', 'no')),
     available int    not null,
     version   bigint not null
@@ -148,6 +148,38 @@ create index product_categories_by_category on product_categories (category_id);
 create function stock_level(product uuid) returns text language sql stable as $$
     select case when bool_or(level = 'yes') then 'yes' when bool_or(level = 'few') then 'few' else 'no' end
       from (select case when v.track_stock then a.level else 'yes' end as level
-              from variants v left join availability a using (sku)
+              from variants v left join availability a on a.sku_key = lower(v.sku)
              where v.product_id = product and not v.archived) levels
+$$;
+
+-- Products on sale that fit a search and filters (null: any), in the best of the given locales.
+-- `filters` is [[alternative, …], …]: of each list at least one must be among the attributes.
+create function matching(locales text[], query tsquery, in_categories uuid[], money text, low bigint,
+                         high bigint, there boolean, filters jsonb)
+returns table (id uuid, published_at timestamptz, locale text, title text, sort_title text,
+               slug text, from_minor bigint, in_stock text, rank bigint)
+language sql stable as $$
+    select p.id, p.published_at, t.locale, t.title, t.sort_title, t.slug, o.from_minor, p.in_stock,
+           coalesce(h.rank, 0)
+      from products p
+      join lateral (select t.locale, t.title, t.sort_title, t.slug from product_texts t
+                     where t.product_id = p.id and t.locale = any(locales)
+                     order by array_position(locales, t.locale) limit 1) t on true
+      left join offers o on o.product_id = p.id and o.currency = money
+      left join (select f.product_id, max((ts_rank_cd(f.search, query, 1) * 1000000)::bigint) as rank
+                   from product_texts f
+                  where f.search @@ query and f.living and f.locale = any(locales)
+                  group by f.product_id) h on h.product_id = p.id
+     where p.status = 'active'
+       and (query is null or h.product_id is not null)
+       and (in_categories is null or exists (
+               select from product_categories c
+                where c.product_id = p.id and c.category_id = any(in_categories)))
+       and (low is null or o.from_minor >= low)
+       and (high is null or o.from_minor <= high)
+       and (there is null or (p.in_stock <> 'no') = there)
+       and (filters is null or not exists (
+               select from jsonb_array_elements(filters) f
+                where not exists (select from jsonb_array_elements(f) alternative
+                                   where p.attributes @> alternative)))
 $$;

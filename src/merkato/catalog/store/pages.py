@@ -5,7 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from merkato.catalog.domain import Status, is_uuid
+from merkato.catalog.domain.products import Status
+from merkato.catalog.domain.words import is_uuid
 from merkato.chassis.db import Tx
 
 
@@ -62,7 +63,7 @@ select a.name, a.moved, p.id, p.status, p.version, t.slug, json_build_object(
                                        else 'yes' end,
                       'track_stock', v.track_stock, 'requires_shipping', v.requires_shipping,
                       'weight_g', v.weight_g, 'tax_class', v.tax_class) order by v.position, v.sku)
-               from variants v left join availability l using (sku)
+               from variants v left join availability l on l.sku_key = lower(v.sku)
               where v.product_id = p.id and not v.archived), '[]'))::text as body
   from asked a join products p on p.id = a.id
   join lateral (select t.locale, t.title, t.description, t.slug from product_texts t
@@ -123,7 +124,7 @@ select p.id, p.status, p.version, t.slug, json_build_object(
                       'track_stock', v.track_stock, 'requires_shipping', v.requires_shipping,
                       'weight_g', v.weight_g, 'tax_class', v.tax_class, 'metadata', v.metadata,
                       'version', v.version) order by v.position, v.sku)
-               from variants v left join availability l using (sku)
+               from variants v left join availability l on l.sku_key = lower(v.sku)
               where v.product_id = p.id), '[]'))::text as body
   from products p
   join lateral (select t.locale, t.title, t.description, t.slug from product_texts t

@@ -1,23 +1,14 @@
 """Statements that keep products, their texts, variants and prices."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 
-from merkato.catalog.domain import (
-    PriceRow,
-    Product,
-    Variant,
-    Words,
-    fold,
-    language,
-)
+from merkato.catalog.domain.products import ALWAYS, PriceRow, Product, Variant
+from merkato.catalog.domain.words import Words, language, words
 from merkato.chassis.db import Tx
 from merkato.contracts.catalog import Price
-
-ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)  # what valid_from None is kept as
 
 LOCK = """
 select id, status, version, options, attributes, metadata from products where id = $1 for update
@@ -171,14 +162,10 @@ async def _add_texts(tx: Tx, product: Product) -> str | None:
         ADD_TEXTS, product.id, product.status != "archived", locales,
         [text.title for text in every], [text.description for text in every],
         [text.slug for text in every], [language(locale) for locale in locales],
-        [as_words(text.title) for text in every], [as_words(text.description) for text in every],
+        [" ".join(words(text.title)) for text in every],
+        [" ".join(words(text.description)) for text in every],
     )  # fmt: skip
     return next(iter(set(locales) - {row["locale"] for row in rows}), None)
-
-
-def as_words(text: str) -> str:
-    """Write a text as its folded words, as searches are written."""
-    return " ".join("".join(c if c.isalnum() else " " for c in fold(text)).split())
 
 
 DROP_CATEGORIES = "delete from product_categories where product_id = $1"

@@ -1,12 +1,20 @@
-"""What catalog can be asked to change: products, variants and prices."""
+"""What can be asked to change about products, their variants and prices."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 
-from merkato.catalog import domain
-from merkato.catalog.domain import NewProduct, PriceRow, Product, ProductPatch, Variant, VariantBody
+from merkato.catalog.domain import products as domain
+from merkato.catalog.domain.products import (
+    NewProduct,
+    PriceRow,
+    Product,
+    ProductPatch,
+    Variant,
+    VariantBody,
+)
+from merkato.catalog.domain.words import checked_texts
 from merkato.catalog.store import products as store
 from merkato.chassis.db import Tx
 from merkato.chassis.outbox import say
@@ -27,7 +35,7 @@ async def create(tx: Tx, product_id: UUID, new: NewProduct, default_locale: str)
     product = Product(
         id=product_id, status=new.status, version=1, options=new.options,
         attributes=new.attributes, metadata=new.metadata,
-        texts=domain.checked_texts(new.texts, default_locale),
+        texts=checked_texts(new.texts, default_locale),
         categories=tuple(sorted(set(new.categories))),
         variants=tuple(_variant(variant.sku, variant) for variant in new.variants),
     )  # fmt: skip
@@ -40,7 +48,7 @@ async def create(tx: Tx, product_id: UUID, new: NewProduct, default_locale: str)
     await _put_categories(tx, product)
     await _add_variants(tx, product, product.variants, 0)
     await store.replace_prices(tx, {v.sku: v.prices or () for v in new.variants})
-    await _announce(tx, None, product, [variant.sku for variant in product.variants])
+    await announce(tx, None, product, [variant.sku for variant in product.variants])
 
 
 async def change(
@@ -56,7 +64,7 @@ async def change(
     if after.categories != before.categories:
         await _put_categories(tx, after)
     differs = domain.sells_differently(before, after)
-    await _announce(tx, before, after, [v.sku for v in after.variants] if differs else [])
+    await announce(tx, before, after, [v.sku for v in after.variants] if differs else [])
 
 
 async def archive(tx: Tx, product_id: UUID, expected: int, default_locale: str) -> None:
@@ -96,7 +104,7 @@ async def put_variant(
     if body.prices is not None:
         await store.replace_prices(tx, {variant.sku: body.prices})
     await store.update(tx, after)
-    await _announce(tx, before, after, [variant.sku])
+    await announce(tx, before, after, [variant.sku])
     return known is None
 
 
@@ -115,7 +123,7 @@ async def archive_variant(tx: Tx, product_id: UUID, sku: str, expected: int) -> 
     after = _next(before, tuple(gone if v is known else v for v in before.variants))
     await store.update_variant(tx, gone)
     await store.update(tx, after)
-    await _announce(tx, before, after, [gone.sku])
+    await announce(tx, before, after, [gone.sku])
 
 
 async def put_prices(tx: Tx, sku: str, rows: Sequence[PriceRow], expected: int) -> UUID:
@@ -134,7 +142,7 @@ async def put_prices(tx: Tx, sku: str, rows: Sequence[PriceRow], expected: int) 
     after = _next(before, before.variants)
     await store.replace_prices(tx, {known.sku: rows})
     await store.update(tx, after)
-    await _announce(tx, before, after, [known.sku])
+    await announce(tx, before, after, [known.sku])
     return product_id
 
 
@@ -143,7 +151,7 @@ async def tell_prices(tx: Tx, product_id: UUID) -> None:
     product = await store.lock(tx, product_id)
     if product is not None:
         skus = await store.due_of(tx, product_id)
-        await _announce(tx, product, product, skus)
+        await announce(tx, product, product, skus)
 
 
 async def _lock(tx: Tx, product_id: UUID, expected: int | None) -> Product:
@@ -189,7 +197,7 @@ async def _add_variants(tx: Tx, product: Product, variants: Sequence[Variant], f
         raise StateConflict(f"The sku {taken} is taken.")
 
 
-async def _announce(tx: Tx, before: Product | None, after: Product, skus: Sequence[str]) -> None:
+async def announce(tx: Tx, before: Product | None, after: Product, skus: Sequence[str]) -> None:
     """Say what has changed: the product, and these skus whole. All rows are locked."""
     told = await _price(tx, after, sorted(skus))
     await store.replace_offers(tx, after.id, domain.lowest_prices(told.variants))

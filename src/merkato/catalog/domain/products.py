@@ -1,14 +1,13 @@
-"""The rules of the catalogue: what a product must be, how words are folded, what is said when."""
+"""The rules of products: what one must be, what it costs, and what is said when."""
 
-import re
-import unicodedata
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
 
+from merkato.catalog.domain.words import Body, Texts, Words, checked_texts
 from merkato.contracts.catalog import (
     Price,
     ProductArchived,
@@ -23,23 +22,19 @@ from merkato.contracts.values import (
     AmountMinor,
     Currency,
     Line,
-    Locale,
     Metadata,
     Quantity,
     Sku,
     TaxClass,
-    Text,
 )
 
 VARIANTS_MAX = 100  # of one product
 PRICES_MAX = 100  # of one sku
-WORDS_MAX = 16  # of one search; the rest is not looked for
-SLUG_MAX = 100
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)  # what a price without `valid_from` is valid from
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 Status: TypeAlias = Literal["draft", "active", "archived"]
 Level: TypeAlias = Literal["yes", "few", "no"]
-Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z", max_length=SLUG_MAX)]
-Title = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=VISIBLE)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=VISIBLE)]
 Image = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(https?:/)?/[!-~]*\Z")]
 Integer = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
@@ -47,21 +42,6 @@ AttributeValue: TypeAlias = Line | Integer | bool
 Attributes = Annotated[dict[Name, AttributeValue], msgspec.Meta(max_length=50)]
 OptionValues = Annotated[dict[Name, Line], msgspec.Meta(max_length=5)]
 Weight = Annotated[int, msgspec.Meta(ge=0, le=10**8)]  # grams
-
-
-class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What somebody sends; a field nobody knows is an error."""
-
-
-class Words(Body, frozen=True, kw_only=True):
-    """The texts of a product or a category in one locale. Without a slug the title makes one."""
-
-    title: Title
-    description: Text = ""
-    slug: Slug | None = None
-
-
-Texts = Annotated[dict[Locale, Words], msgspec.Meta(min_length=1, max_length=30)]
 
 
 class Option(Body, frozen=True, kw_only=True):
@@ -161,71 +141,6 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     variants: tuple[Variant, ...] = ()
 
 
-# Letters that decomposing does not turn into plain ones.
-PLAIN = str.maketrans(
-    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
-)
-
-
-def fold(text: str) -> str:
-    """Write a text as it is searched for: lower case, without accents (``Überwurf`` → uberwurf)."""
-    lowered = unicodedata.normalize("NFKD", text.casefold()).translate(PLAIN)
-    return "".join(char for char in lowered if not unicodedata.combining(char))
-
-
-def words(text: str) -> list[str]:
-    """Split a search into folded words, at most WORDS_MAX."""
-    return re.findall(r"\w+", fold(text).replace("_", " "))[:WORDS_MAX]
-
-
-def search_query(text: str) -> str:
-    """Write a search as PostgreSQL reads it: every word, the last one as the beginning of one."""
-    found = words(text)
-    return " & ".join([*found[:-1], f"{found[-1]}:*"]) if found else ""
-
-
-def slugify(title: str) -> str:
-    """Make a slug of a title: what is between the words becomes one hyphen."""
-    slug = re.sub(r"[^a-z0-9]+", "-", fold(title)).strip("-")
-    return slug[:SLUG_MAX].strip("-")
-
-
-LANGUAGES = {"en": "english", "de": "german"}
-
-
-def language(locale: str) -> str:
-    """Name the dictionary that stems words of a locale; `simple` stems none."""
-    return LANGUAGES.get(locale.split("-", maxsplit=1)[0], "simple")
-
-
-def fallbacks(locale: str | None, default: str) -> list[str]:
-    """List the locales whose texts will do, best first: ``de-AT``, ``de``, the default."""
-    wanted = [locale, locale.split("-")[0], default] if locale else [default]
-    return list(dict.fromkeys(wanted))
-
-
-def checked_texts(texts: Mapping[str, Words], default: str) -> dict[str, Words]:
-    """Give the texts with a slug each. Raises Validation without the default locale."""
-    if default not in texts:
-        raise Validation.at("/texts", f"The texts in the default locale, {default}, are missing.")
-    whole = {}
-    for locale, text in texts.items():
-        slug = text.slug or slugify(text.title)
-        if not slug or is_uuid(slug):
-            raise Validation.at(f"/texts/{locale}/slug", "Give a slug of a-z, 0-9 and hyphens.")
-        whole[locale] = msgspec.structs.replace(text, slug=slug)
-    return whole
-
-
-def is_uuid(text: str) -> bool:
-    """Tell whether a text is an id and so no slug."""
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
 def check_options(options: Sequence[Option]) -> None:
     """Raise Validation when a name or a value is there twice."""
     names = [option.name for option in options]
@@ -265,10 +180,12 @@ def check_variants(
 
 
 def check_prices(rows: Sequence[PriceRow], pointer: str = "/prices") -> None:
-    """Raise Validation when two rows speak of the same price."""
+    """Raise Validation when two rows speak of the same price, or of a time that cannot be meant."""
     seen = set()
     for place, row in enumerate(rows):
-        key = (row.price_list, row.currency, row.from_quantity, row.valid_from)
+        if not ALWAYS <= (row.valid_from or ALWAYS) <= LATEST:
+            raise Validation.at(f"{pointer}/{place}/valid_from", "Between the years 1970 and 2200.")
+        key = (row.price_list, row.currency, row.from_quantity, row.valid_from or ALWAYS)
         if key in seen:
             raise Validation.at(f"{pointer}/{place}", "Another row sets the same price.")
         seen.add(key)

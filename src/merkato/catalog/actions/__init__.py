@@ -1,0 +1,1 @@
+"""What catalog can be asked to change, by noun."""

@@ -1,0 +1,205 @@
+"""The list of products: search, filters, and pages in every order."""
+
+import pytest
+import pytest_asyncio
+from harness import alone, user_token
+
+from merkato.catalog.service import service
+from merkato.config import Config
+from merkato.contracts.inventory import StockChanged
+
+STAFF = user_token(role="staff")
+PRODUCTS = "/api/v1/products"
+
+
+@pytest_asyncio.fixture
+async def catalog(new_database):
+    async with alone(service(Config()), new_database) as running:
+        yield running
+
+
+async def add(catalog, title, *, minor=None, description="", de=None, **more):
+    sku = f"SKU-{title.replace(' ', '-').encode('ascii', 'ignore').decode()}"
+    prices = [] if minor is None else [{"currency": "EUR", "amount_minor": minor}]
+    body = {
+        "status": "active",
+        "texts": {"en": {"title": title, "description": description}},
+        "variants": [{"sku": sku, "prices": prices}],
+        **more,
+    }
+    if de:
+        body["texts"]["de"] = {"title": de}
+    answer = await catalog.request("POST", PRODUCTS, body, token=STAFF)
+    assert answer.status == 201, answer
+    return answer.json()
+
+
+async def titles(catalog, query=""):
+    answer = await catalog.request("GET", f"{PRODUCTS}?{query}")
+    assert answer.status == 200, answer
+    return [item["title"] for item in answer.json()["items"]]
+
+
+async def found(catalog, q, more=""):
+    return set(await titles(catalog, f"q={q}{more}"))
+
+
+async def test_search_folds_accents_and_case(catalog):
+    await add(catalog, "Café cup")
+    await add(catalog, "Überwurf")
+    await add(catalog, "Straße poster")
+    await add(catalog, "Smørrebrød board")
+    for q in ("cafe", "CAF%C3%89", "Caf%C3%A9", "caf%65%CC%81", "caf"):
+        assert await found(catalog, q) == {"Café cup"}, q
+    assert await found(catalog, "uberwurf") == {"Überwurf"}
+    assert await found(catalog, "strasse") == {"Straße poster"}
+    assert await found(catalog, "smorrebrod") == {"Smørrebrød board"}
+    assert await found(catalog, "cafe%20board") == set()
+    assert await found(catalog, "%21%21%21") == set()
+    assert await found(catalog, "%27%3A%2A%20%26%20%21cup%7C%29") == {"Café cup"}  # no operators
+
+
+async def test_search_ranks_titles_over_descriptions(catalog):
+    await add(catalog, "Plate", description="Goes well with the kettle. Kettle, kettle.")
+    await add(catalog, "Kettle")
+    await add(catalog, "Spoon")
+    assert await titles(catalog, "q=kettle") == ["Kettle", "Plate"]
+
+
+async def test_search_stems_by_locale(catalog):
+    await add(catalog, "Wooden spoons", de="Hölzerne Löffel")
+    assert await found(catalog, "spoon") == {"Wooden spoons"}
+    assert await found(catalog, "spoons") == {"Wooden spoons"}
+    assert await found(catalog, "loffel", "&locale=de") == {"Hölzerne Löffel"}
+    assert await found(catalog, "spoon", "&locale=de") == {"Hölzerne Löffel"}  # by the default
+    assert await found(catalog, "loffel") == set()
+
+
+async def test_filters(catalog):
+    await add(catalog, "A", minor=100, attributes={"colour": "moss", "size": 1, "new": True})
+    await add(catalog, "B", minor=200, attributes={"colour": "sand", "size": 2})
+    await add(catalog, "C", attributes={"colour": "moss", "size": 2})
+    await add(catalog, "D", minor=300, status="draft")
+    await catalog.hear(StockChanged(sku="SKU-A", available=9, version=1))
+    expected = {
+        "": {"A", "B", "C"},
+        "min_price=150": {"B"},
+        "max_price=150": {"A"},
+        "min_price=100&max_price=200": {"A", "B"},
+        "currency=USD": {"A", "B", "C"},
+        "currency=USD&max_price=1000": set(),
+        "in_stock=true": {"A"},
+        "in_stock=false": {"B", "C"},
+        "attr.colour=moss": {"A", "C"},
+        "attr.colour=moss&attr.size=2": {"C"},
+        "attr.size=1&attr.size=2": {"A", "B", "C"},
+        "attr.new=true": {"A"},
+        "attr.colour=red": set(),
+        "attr.none=1": set(),
+    }
+    assert {q: set(await titles(catalog, q)) for q in expected} == expected
+
+
+async def test_a_category_includes_those_below(catalog):
+    async def category(title, parent=None):
+        body = {"parent_id": parent, "texts": {"en": {"title": title}}}
+        answer = await catalog.request("POST", "/api/v1/categories", body, token=STAFF)
+        return answer.json()["id"]
+
+    kitchen = await category("Kitchen")
+    mugs = await category("Mugs", kitchen)
+    await category("Garden")
+    await add(catalog, "Mug", categories=[mugs])
+    await add(catalog, "Knife", categories=[kitchen, mugs])
+    await add(catalog, "Rake")
+    assert set(await titles(catalog, "category=kitchen")) == {"Mug", "Knife"}
+    assert set(await titles(catalog, f"category={mugs}")) == {"Mug", "Knife"}
+    assert await titles(catalog, "category=garden") == []
+    answer = await catalog.request("GET", f"{PRODUCTS}?category=none")
+    assert (answer.status, answer.json()["errors"][0]["pointer"]) == (422, "/category")
+
+
+ORDERS = {
+    "newest": lambda n: -n,
+    "price": lambda n: (n % 5 == 4, n % 5),
+    "-price": lambda n: (n % 5 == 4, -(n % 5)),
+    "title": lambda n: (n % 3, n),
+    "relevance": lambda n: 0,
+}
+
+
+@pytest.mark.parametrize("sort", ORDERS)
+async def test_pages_have_no_gaps_and_no_doubles(catalog, sort):
+    """Read in pages of three while products come; every fifth has no price, many are equal."""
+    number = {}
+    for n in range(17):
+        minor = None if n % 5 == 4 else 100 + n % 5
+        title = f"{'ÁbC'[n % 3]} {n:02} thing"
+        number[(await add(catalog, title, minor=minor))["id"]] = n
+    seen, cursor, pages = [], "", 0
+    while cursor is not None:
+        query = f"q=thing&sort={sort}&limit=3" + (f"&cursor={cursor}" if cursor else "")
+        answer = await catalog.request("GET", f"{PRODUCTS}?{query}")
+        assert answer.status == 200, answer
+        page = answer.json()
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        pages += 1
+        await add(catalog, f"m new {pages} thing", minor=50 * pages)
+    old = [number[product_id] for product_id in seen if product_id in number]
+    assert len(seen) == len(set(seen))
+    assert sorted(old) == list(range(17))
+    keys = [ORDERS[sort](n) for n in old]
+    assert keys == sorted(keys)
+
+
+async def test_a_page_says_what_a_list_shows(catalog):
+    product = await add(catalog, "Mug", minor=1_250)
+    assert (await catalog.request("GET", PRODUCTS)).json() == {
+        "items": [
+            {
+                "id": product["id"],
+                "slug": "mug",
+                "locale": "en",
+                "title": "Mug",
+                "image": None,
+                "price": {"amount_minor": 1_250, "currency": "EUR"},
+                "in_stock": "no",
+            }
+        ],
+        "next_cursor": None,
+    }
+
+
+async def test_what_a_list_does_not_know_is_refused(catalog):
+    await add(catalog, "A")
+    await add(catalog, "B")
+    page = (await catalog.request("GET", f"{PRODUCTS}?limit=1&sort=title")).json()
+    cursor = page["next_cursor"]
+    wrong = {
+        "colour=red": "/colour",
+        "sort=stock": "/sort",
+        "sort=id": "/sort",
+        "limit=0": "/limit",
+        "limit=101": "/limit",
+        "limit=ten": "/limit",
+        "min_price=-1": "/min_price",
+        "min_price=1.5": "/min_price",
+        "max_price=99999999999999999999": "/max_price",
+        "in_stock=perhaps": "/in_stock",
+        "cursor=nonsense": "/cursor",
+        f"cursor={cursor}": "/cursor",  # of another order
+        f"sort=price&cursor={cursor}": "/cursor",
+        "attr.=1": "/attr.",
+        "q=" + 201 * "a": "/q",
+        "locale=english": "/locale",
+        "currency=EURO": "/currency",
+    }
+    for query, where in wrong.items():
+        answer = await catalog.request("GET", f"{PRODUCTS}?{query}")
+        assert answer.status == 422, (query, answer)
+        assert answer.json()["errors"][0]["pointer"] == where, (query, answer)
+    many = "&".join(f"attr.{n}=1" for n in range(11))
+    assert (await catalog.request("GET", f"{PRODUCTS}?{many}")).status == 422
+    for odd in ("q=%ff%fe", "q=%F0%9F%8D%B5", "q=a%26b", "attr.a=%ff", "q=" + 100 * "a%20"):
+        assert (await catalog.request("GET", f"{PRODUCTS}?{odd}")).status == 200, odd
