@@ -44,7 +44,6 @@ class Users(msgspec.Struct, frozen=True, kw_only=True):
     login_failures_max: int = 10  # failed logins per account and window, then pauses
     login_window_s: int = 900  # length of that window, and the longest pause
     spray_failures_max: int = 100  # failed logins with one password per window and process
-    shop_name: str = "Merkato"  # no password is made of it
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):

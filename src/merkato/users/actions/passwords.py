@@ -23,7 +23,8 @@ WAITING = Gauge("merkato_password_hashes_waiting", "Hashes not finished yet.", r
 class Passwords:
     """Hashes and compares passwords in normal form. Both take the same time, some 20 ms."""
 
-    def __init__(self, settings: Users) -> None:
+    def __init__(self, settings: Users, shop_name: str = "Merkato") -> None:
+        self.shop_name = shop_name  # of which no password may be made
         self._hasher = PasswordHasher(
             time_cost=settings.argon2_time_cost,
             memory_cost=settings.argon2_memory_kib,

@@ -107,7 +107,7 @@ async def register(
     422 for a password that is short or guessed first.
     """
     domain.email_key(data.email)
-    password = domain.check_password(data.password, data.email, settings.shop_name)
+    password = domain.check_password(data.password, data.email, passwords.shop_name)
     hash_ = await passwords.hash(password)
     async with db.transaction() as tx:
         await accounts.register(tx, data.email, hash_, data.name, data.locale, settings)
@@ -182,14 +182,12 @@ async def forget_password(data: Forgotten, db: Database, settings: Users) -> Acc
 
 
 @post("/api/v1/auth/password/reset", policy=ANYONE, status_code=204)
-async def reset_password(
-    data: Reset, db: Database, passwords: Passwords, links: Links, settings: Users
-) -> None:
+async def reset_password(data: Reset, db: Database, passwords: Passwords, links: Links) -> None:
     """Set a new password by a mailed link, once. All sessions end. 410 for a useless link."""
     token_id = links.token_id(data.token)
     async with db.reading() as tx:
         found = await recovery.resettable(tx, token_id)
-    password = domain.check_password(data.password, found.email, settings.shop_name)
+    password = domain.check_password(data.password, found.email, passwords.shop_name)
     hash_ = await passwords.hash(password)
     async with db.transaction() as tx:
         await recovery.reset_password(tx, token_id, found.user_id, hash_)

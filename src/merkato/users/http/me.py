@@ -183,7 +183,7 @@ async def change_password(
     current = domain.normal_password(data.current_password)
     if not await passwords.matches(current, account.password_hash):
         raise Forbidden("The current password is wrong.")
-    new = domain.check_password(data.password, account.email, settings.shop_name)
+    new = domain.check_password(data.password, account.email, passwords.shop_name)
     hash_ = await passwords.hash(new)
     async with db.transaction() as tx:
         await accounts.change_password(tx, account, hash_)
