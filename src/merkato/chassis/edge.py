@@ -145,13 +145,19 @@ def _replay(body: bytes, receive: Any) -> Any:
 
 
 async def _tell(path: str, ready: Ready, send: Any) -> None:
-    """Answer the questions of those who watch over us."""
+    """Answer the questions of those who watch over us.
+
+    Without its broker a service still accepts what it is asked (the outbox keeps what it says), so
+    it is degraded, but ready.
+    """
     if path == "/metrics":
         await answer_bytes(200, metrics(), b"text/plain; version=0.0.4", send)
         return
     wrong = await ready() if path == "/readyz" else {}
-    body = msgspec.json.encode({"status": "not ready" if wrong else "ok", "reasons": wrong})
-    await answer_bytes(503 if wrong else 200, body, b"application/json", send)
+    fatal = [what for what in wrong if not what.endswith("broker")]
+    status = "not ready" if fatal else "degraded" if wrong else "ok"
+    body = msgspec.json.encode({"status": status, "reasons": wrong})
+    await answer_bytes(503 if fatal else 200, body, b"application/json", send)
 
 
 async def answer_problem(problem: Problem, send: Any) -> None:

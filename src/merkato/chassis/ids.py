@@ -2,6 +2,7 @@
 
 import os
 import time
+from datetime import datetime
 from uuid import UUID
 
 
@@ -12,6 +13,11 @@ def new_id() -> UUID:
     high = tail >> 68  # 12 bits
     low = tail & ((1 << 62) - 1)
     return UUID(int=(millis << 80) | (0x7 << 76) | (high << 64) | (0b10 << 62) | low)
+
+
+def first_id(moment: datetime) -> UUID:
+    """Give the smallest UUIDv7 of a moment: ids minted before are smaller."""
+    return UUID(int=(int(moment.timestamp() * 1000) << 80) | (0x7 << 76) | (0b10 << 62))
 
 
 def derived_id(digest: bytes) -> UUID:

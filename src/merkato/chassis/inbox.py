@@ -16,6 +16,7 @@ import structlog
 from merkato.chassis.bus import ACK_WAIT_S, Ear, Incoming, Lost, NatsBus, Refused
 from merkato.chassis.db import Database, Row, Tx, house_is_down
 from merkato.chassis.failpoints import reach
+from merkato.chassis.ids import first_id
 from merkato.chassis.telemetry import HEARD, SET_ASIDE
 from merkato.contracts.event import Event
 from merkato.contracts.problem import Problem
@@ -305,8 +306,7 @@ update set_aside set state = 'discarded', ended_at = clock_timestamp()
 """
 PRUNE = """
 delete from inbox where event_id in (
-    select event_id from inbox where heard_at < clock_timestamp() - make_interval(days => $1)
-     limit 5000)
+    select event_id from inbox where event_id < $1 order by event_id limit 5000)
 """
 KEEP_DAYS = 30  # at least as long as any outbox may publish again
 
@@ -314,7 +314,7 @@ KEEP_DAYS = 30  # at least as long as any outbox may publish again
 async def prune(db: Database) -> int:
     """Forget that events were heard which nobody can say again."""
     async with db.transaction() as tx:
-        return await tx.execute(PRUNE, KEEP_DAYS)
+        return await tx.execute(PRUNE, first_id(datetime.now(UTC) - timedelta(days=KEEP_DAYS)))
 
 
 async def dead_letters(tx: Tx, limit: int = 100) -> list[Row]:

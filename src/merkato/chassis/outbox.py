@@ -23,6 +23,7 @@ from merkato.contracts.event import Event
 log = structlog.get_logger()
 
 BATCH_MAX = 500  # events carried per turn
+BATCH_MAX_BYTES = 4 * 1024 * 1024  # and so many bytes
 POLL_S = 0.2  # how soon events of other processes are seen
 CHECK_S = 30.0  # how often the broker is asked whether it has what it acknowledged
 PUBLISH_AGAIN_DAYS = 7  # events older than this are never published again; the inbox keeps longer
@@ -118,6 +119,7 @@ async def relay_once(db: Database, bus: Bus, source: str) -> int:
         rows = await tx.fetch(NEXT, BATCH_MAX)
     if not rows:
         return 0
+    rows = _of_bounded_size(rows)
     reach("relay-selected")
     outcome = await bus.publish([_message(row, source) for row in rows])
     reach("relay-published")
@@ -130,6 +132,16 @@ async def relay_once(db: Database, bus: Bus, source: str) -> int:
             await tx.execute(REFUSED, refused["seq"], outcome.refusal)
     RELAYED.labels(source).inc(len(seqs))
     return len(seqs)
+
+
+def _of_bounded_size(rows: list[Row]) -> list[Row]:
+    """Take rows from the front while they are small enough together; one at least."""
+    size = 0
+    for n, row in enumerate(rows):
+        size += len(row["body"]) + len(row["hidden"] or "")
+        if size > BATCH_MAX_BYTES and n:
+            return rows[:n]
+    return rows
 
 
 def _message(row: Row, source: str) -> Message:
@@ -172,7 +184,7 @@ async def relay_forever(db: Database, bus: Bus, source: str) -> None:
                 await check_broker(db, bus, source)
                 checked = (connections, now)
             bell.clear()
-            if await relay_once(db, bus, source) >= BATCH_MAX:
+            if await relay_once(db, bus, source):
                 continue
         except (Lost, Refused) as error:
             log.warning("relay waits for the broker", error=str(error))

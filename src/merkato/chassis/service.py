@@ -81,7 +81,6 @@ async def running(service: Service, place: Place) -> AsyncIterator[App]:
         bus_connected(place.nats_url, service.name, place.sources) as bus,
     ):
         await db.migrate("merkato.chassis", f"merkato.{service.name}")
-        await bus.stream()
         asks = Asks({name: _late(place.apps, name) for name in service.asks}, place.tokens)
         resources = Resources(service.name, db, asks, place.tokens)
         ears = inbox.Inbox(db, service.name, {AccessChanged: access.on_changed, **service.hears})

@@ -60,7 +60,5 @@ async def _ask_ready(app: App) -> dict[str, str]:
             status, answer = await call(app, "GET", "/readyz", [])
     except Exception as error:
         return {"service": type(error).__name__}
-    if status == 200:
-        return {}
     reasons: dict[str, str] = msgspec.json.decode(answer).get("reasons") or {}
-    return reasons or {"service": f"answers {status}"}
+    return reasons if reasons or status == 200 else {"service": f"answers {status}"}
