@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 from joserfc.jwk import OKPKey
 
-from merkato.chassis import ask, bus, inbox, outbox
+from merkato.chassis import ask, ear, inbox, outbox
 from merkato.chassis.access import on_changed
 from merkato.chassis.db import connected as db_connected
 from merkato.chassis.edge import edge
@@ -127,7 +127,7 @@ class Alone:
             }  # fmt: skip
             message = outbox._message(row, event.type.split(".")[0])
             batch.append(
-                bus.Incoming(message.id, event.type, self._position, message.body, "reply")
+                ear.Incoming(message.id, event.type, self._position, message.body, "reply")
             )
         await self.inbox.receive(batch)
 

@@ -17,7 +17,6 @@ import msgspec
 import nats
 import structlog
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 log = structlog.get_logger()
@@ -26,8 +25,6 @@ STREAM = "MERKATO"
 PARTITIONS = 16  # of every event type, by key; fixed for ever
 API_S = 5.0  # longest wait for an answer of the broker
 ACK_WAIT_S = 30  # a message not acknowledged by then is offered again
-HEARTBEAT_S = 5.0  # a waiting pull shows a sign of life this often
-PULL_S = 30.0  # how long one pull waits
 BATCH_MAX = 200  # messages handed over at once
 MESSAGE_MAX_BYTES = 1_048_576
 STREAM_MAX_BYTES = 8 * 1024**3
@@ -83,16 +80,6 @@ class StreamState(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
-class Incoming(msgspec.Struct, frozen=True):
-    """A message as it came; `reply` is where to acknowledge it."""
-
-    message_id: str | None
-    type: str
-    stream_seq: int
-    body: bytes
-    reply: str
-
-
 class Bus(Protocol):
     """What the outbox needs of a bus."""
 
@@ -115,11 +102,11 @@ class NatsBus:
     """One service's connection to the broker."""
 
     def __init__(self, client: Client, sources: Sequence[str], inbox: str) -> None:
-        self._client = client
+        self.client = client
         self._sources = sources
-        self._inbox = inbox
-        self._ears: list[Ear] = []
+        self.inbox = inbox
         self.connections = 1
+        self.interruptions = 0
 
     async def publish(self, messages: Sequence[Message]) -> Outcome:
         """See Bus. One atomic batch; if the broker knows one of the ids, one after another."""
@@ -148,7 +135,7 @@ class NatsBus:
                 "Nats-Batch-Id": batch,
                 "Nats-Batch-Sequence": str(n),
             }
-            await self._client.publish(message.subject, message.body, headers=headers)
+            await self.client.publish(message.subject, message.body, headers=headers)
         headers = {
             "Nats-Msg-Id": messages[-1].id,
             "Nats-Batch-Id": batch,
@@ -166,7 +153,7 @@ class NatsBus:
         self, subject: str, body: bytes, headers: dict[str, str] | None = None
     ) -> dict[str, Any]:
         try:
-            answer = await self._client.request(subject, body, timeout=API_S, headers=headers)
+            answer = await self.client.request(subject, body, timeout=API_S, headers=headers)
         except (NatsError, TimeoutError, OSError) as error:
             raise Lost(f"{subject}: {error!r}") from error
         decoded: dict[str, Any] = msgspec.json.decode(answer.data)
@@ -230,8 +217,7 @@ class NatsBus:
 
     def interrupt(self) -> None:
         """Have every ear start over from what was acknowledged last."""
-        for ear in self._ears:
-            ear.started = False
+        self.interruptions += 1
 
     async def rewind(self, consumer: str, types: Sequence[str]) -> None:
         """Place a durable consumer right behind what was acknowledged without a gap.
@@ -265,113 +251,9 @@ class NatsBus:
             },
         )
 
-    @asynccontextmanager
-    async def hearing(self, consumer: str, types: Sequence[str]) -> AsyncIterator["Ear"]:
-        """Open the ear of a durable consumer for events of these types."""
-        ear = Ear(self, self._client, consumer, types, self._inbox)
-        self._ears.append(ear)
-        try:
-            yield ear
-        finally:
-            self._ears.remove(ear)
-            await ear.close()
-
     def healthy(self) -> bool:
         """Tell whether the connection stands."""
-        return bool(self._client.is_connected)
-
-
-class Ear:
-    """Hears one durable consumer; one batch at a time, in stream order."""
-
-    def __init__(
-        self, bus: NatsBus, client: Client, consumer: str, types: Sequence[str], inbox: str
-    ) -> None:
-        self._bus, self._client, self._consumer, self._types = bus, client, consumer, types
-        self._inbox = inbox
-        self._subject = ""
-        self._queue: asyncio.Queue[Msg] = asyncio.Queue()
-        self._subscription: Any = None
-        self._open = 0  # messages the current pull may still bring
-        self.started = False
-
-    async def next_batch(self) -> list[Incoming]:
-        """Wait for messages; give up to BATCH_MAX in stream order. Empty when there was nothing.
-
-        Raises Lost and Refused; the next call begins anew.
-        """
-        if not self.started:
-            await self._start()
-        if self._open <= 0:
-            await self._pull()
-        batch: list[Incoming] = []
-        try:
-            self._take(await asyncio.wait_for(self._queue.get(), 2 * HEARTBEAT_S + 1), batch)
-        except TimeoutError:
-            self.started = False  # silent longer than its heartbeat
-        while len(batch) < BATCH_MAX and not self._queue.empty():
-            self._take(self._queue.get_nowait(), batch)
-        return batch
-
-    async def _start(self) -> None:
-        await self.close()
-        self._queue = asyncio.Queue()
-        self._open = 0
-        await self._bus.rewind(self._consumer, self._types)
-        self._subject = f"{self._inbox}.{self._consumer}.{uuid4().hex}"
-        self._subscription = await self._client.subscribe(self._subject, cb=self._queue.put)
-        self.started = True
-
-    def _take(self, message: Msg, batch: list[Incoming]) -> None:
-        status = (message.headers or {}).get("Status")
-        if status == "100":  # heartbeat
-            return
-        if status is not None:  # the pull ended: it expired, or its consumer is gone
-            self._open = 0
-            if status not in ("404", "408"):
-                self.started = False
-            return
-        self._open -= 1
-        tokens = message.reply.split(".")
-        batch.append(
-            Incoming(
-                (message.headers or {}).get("Nats-Msg-Id"),
-                message.subject.rsplit(".", 1)[0],
-                int(tokens[5 if len(tokens) == 9 else 7]),
-                message.data,
-                message.reply,
-            )
-        )
-
-    async def _pull(self) -> None:
-        request = {
-            "batch": BATCH_MAX,
-            "expires": int(PULL_S * 10**9),
-            "idle_heartbeat": int(HEARTBEAT_S * 10**9),
-        }
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self._consumer}"
-        try:
-            await self._client.publish(subject, msgspec.json.encode(request), reply=self._subject)
-        except NatsError as error:
-            raise Lost(repr(error)) from error
-        self._open = BATCH_MAX
-
-    async def acknowledge(self, batch: Sequence[Incoming]) -> None:
-        """Say that these were dealt with; only after the commit."""
-        for message in batch:
-            await self._client.publish(message.reply, b"+ACK")
-
-    async def still_working(self, batch: Sequence[Incoming]) -> None:
-        """Keep the broker from offering these to others."""
-        for message in batch:
-            await self._client.publish(message.reply, b"+WPI")
-
-    async def close(self) -> None:
-        """Stop hearing."""
-        if self._subscription is not None:
-            with contextlib.suppress(NatsError):
-                await self._subscription.unsubscribe()
-            self._subscription = None
+        return bool(self.client.is_connected)
 
 
 @asynccontextmanager

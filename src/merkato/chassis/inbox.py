@@ -13,8 +13,9 @@ from uuid import UUID, uuid5
 import msgspec
 import structlog
 
-from merkato.chassis.bus import ACK_WAIT_S, Ear, Incoming, Lost, NatsBus, Refused
+from merkato.chassis.bus import ACK_WAIT_S, Lost, NatsBus, Refused
 from merkato.chassis.db import Database, Row, Tx, house_is_down
+from merkato.chassis.ear import Ear, Incoming, hearing
 from merkato.chassis.failpoints import reach
 from merkato.chassis.ids import first_id
 from merkato.chassis.telemetry import HEARD, SET_ASIDE
@@ -79,7 +80,7 @@ class Inbox:
         """Hear until cancelled."""
         if not self.types:
             return
-        async with bus.hearing(self.service, self.types) as ear:
+        async with hearing(bus, self.service, self.types) as ear:
             while True:
                 try:
                     batch = await ear.next_batch()
