@@ -91,7 +91,7 @@ def published(keys: Sequence[Mapping[str, str]]) -> PublishedKeys:
     """Give the public members of keys, whatever else stands in them."""
     return PublishedKeys(
         [
-            {**{name: key[name] for name in PUBLIC_MEMBERS}, "use": "sig", "alg": "EdDSA"}
+            {**{name: key[name] for name in PUBLIC_MEMBERS}, "use": "sig", "alg": "Ed25519"}
             for key in keys
         ]
     )
