@@ -55,14 +55,17 @@ async def delete(tx: Tx, category_id: UUID, expected: int) -> None:
     Raises NotFound, PreconditionFailed, and StateConflict while something is below it.
     """
     await store.hold_tree(tx)
+    members = await store.members(tx, category_id, PRODUCTS_MAX + 1)
+    # Products are locked before the category, as whoever changes a product's categories does.
+    found = [await products.lock(tx, product_id) for product_id in members[:PRODUCTS_MAX]]
     await _lock(tx, category_id, expected)
     if await store.has_children(tx, category_id):
         raise StateConflict("Move or delete the categories below it first.")
-    members = await store.members(tx, category_id, PRODUCTS_MAX + 1)
     if len(members) > PRODUCTS_MAX:
         raise StateConflict(f"More than {PRODUCTS_MAX} products are in it; move them first.")
-    for product_id in members:
-        before = await products.lock(tx, product_id)
+    if members != await store.members(tx, category_id, PRODUCTS_MAX + 1):
+        raise StateConflict("Its products have changed meanwhile; try again.")
+    for before in found:
         if before is not None:
             left = tuple(other for other in before.categories if other != category_id)
             after = msgspec.structs.replace(before, categories=left, version=before.version + 1)

@@ -200,7 +200,7 @@ async def _add_variants(tx: Tx, product: Product, variants: Sequence[Variant], f
 async def announce(tx: Tx, before: Product | None, after: Product, skus: Sequence[str]) -> None:
     """Say what has changed: the product, and these skus whole. All rows are locked."""
     told = await _price(tx, after, sorted(skus))
-    await store.replace_offers(tx, after.id, domain.lowest_prices(told.variants))
+    await store.show_prices(tx, after.id, domain.lowest_prices(told.variants))
     await store.show_stock(tx, [after.id])
     about = domain.news(before, after)
     if about is not None:

@@ -14,6 +14,7 @@ create table products (  -- the aggregate: its version covers texts, variants an
     metadata     jsonb       not null check (jsonb_typeof(metadata) = 'object'),
     version      bigint      not null default 1 check (version > 0),
     in_stock     text        not null default 'no' check (in_stock in ('yes', 'few', 'no')),  -- best of its variants
+    offers       jsonb       not null default '{}',  -- lowest price in force of its living variants, by currency
     created_at   timestamptz not null default clock_timestamp(),
     changed_at   timestamptz not null default clock_timestamp(),
     published_at timestamptz,  -- when it became active for the first time
@@ -86,13 +87,6 @@ language sql stable as $$
      order by p.sku, p.price_list, p.currency, p.from_quantity, p.valid_from desc
 $$;
 
-create table offers (  -- the lowest price in force of a product's living variants, for lists
-    product_id uuid   not null references products,
-    currency   text   not null,
-    from_minor bigint not null,
-    primary key (product_id, currency)
-);
-
 create table availability (  -- what inventory said last
     sku_key   text   primary key,  -- the sku in lower case
     level     text   not null check (level in ('yes', 'few', 'no')),
@@ -154,29 +148,32 @@ $$;
 
 -- Products on sale that fit a search and filters (null: any), in the best of the given locales.
 -- `filters` is [[alternative, …], …]: of each list at least one must be among the attributes.
-create function matching(locales text[], query tsquery, in_categories uuid[], money text, low bigint,
-                         high bigint, there boolean, filters jsonb)
-returns table (id uuid, published_at timestamptz, locale text, title text, sort_title text,
-               slug text, from_minor bigint, in_stock text, rank bigint)
+create function matching(locales text[], search text, language regconfig, fallback regconfig, in_categories uuid[],
+                         currency text, low bigint, high bigint, there boolean, filters jsonb)
+returns table (id uuid, slug text, locale text, title text, sort_title text, image text, from_minor bigint,
+               in_stock text, published_at timestamptz, rank bigint)
 language sql stable as $$
-    select p.id, p.published_at, t.locale, t.title, t.sort_title, t.slug, o.from_minor, p.in_stock,
-           coalesce(h.rank, 0)
+    with found as materialized (  -- one product may match in several locales
+        select t.product_id, max((ts_rank_cd(t.search, q.query, 1) * 1000000)::bigint) as rank
+          from (select to_tsquery('simple', $2) || to_tsquery(language, $2) || to_tsquery(fallback, $2)) q(query)
+          join product_texts t on t.search @@ q.query and t.living and t.locale = any(locales)
+         where $2 is not null group by t.product_id)
+    select p.id, t.slug, t.locale, t.title, t.sort_title,
+           (select v.image from variants v where v.product_id = p.id and not v.archived and v.image is not null
+             order by v.position limit 1),
+           (p.offers ->> currency)::bigint, p.in_stock, p.published_at, coalesce(f.rank, 0)
       from products p
       join lateral (select t.locale, t.title, t.sort_title, t.slug from product_texts t
                      where t.product_id = p.id and t.locale = any(locales)
                      order by array_position(locales, t.locale) limit 1) t on true
-      left join offers o on o.product_id = p.id and o.currency = money
-      left join (select f.product_id, max((ts_rank_cd(f.search, query, 1) * 1000000)::bigint) as rank
-                   from product_texts f
-                  where f.search @@ query and f.living and f.locale = any(locales)
-                  group by f.product_id) h on h.product_id = p.id
+      left join found f on f.product_id = p.id
      where p.status = 'active'
-       and (query is null or h.product_id is not null)
+       and ($2 is null or f.product_id is not null)
        and (in_categories is null or exists (
                select from product_categories c
                 where c.product_id = p.id and c.category_id = any(in_categories)))
-       and (low is null or o.from_minor >= low)
-       and (high is null or o.from_minor <= high)
+       and (low is null or (p.offers ->> currency)::bigint >= low)
+       and (high is null or (p.offers ->> currency)::bigint <= high)
        and (there is null or (p.in_stock <> 'no') = there)
        and (filters is null or not exists (
                select from jsonb_array_elements(filters) f

@@ -22,12 +22,12 @@ select c.id, c.parent_id, c.position, c.version,
        (select jsonb_object_agg(t.locale, jsonb_build_object(
                   'title', t.title, 'description', t.description, 'slug', t.slug))
           from category_texts t where t.category_id = c.id) as texts
-  from categories c where c.id = $1 for no key update of c
+  from categories c where c.id = $1 for update of c
 """
 
 
 async def lock(tx: Tx, category_id: UUID) -> Category | None:
-    """Read a category and keep others from changing it."""
+    """Read a category and keep others from changing it; the tree is held, so nobody else does."""
     row = await tx.fetchrow(LOCK, category_id)
     return row and msgspec.convert(dict(row), Category)
 

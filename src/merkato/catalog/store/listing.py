@@ -44,12 +44,8 @@ Place = tuple[int | str, UUID]  # of the last product of the page before
 
 
 RELEVANCE = """
-select m.id, m.slug, m.locale, m.title, m.from_minor, m.in_stock, m.rank as position,
-       (select v.image from variants v where v.product_id = m.id and not v.archived
-           and v.image is not null order by v.position limit 1) as image
-  from matching($1, case when $2::text is not null then to_tsquery('simple', $2)
-                         || to_tsquery($3::text::regconfig, $2)
-                         || to_tsquery($4::text::regconfig, $2) end, $5, $6, $7, $8, $9, $10) m
+select *, m.rank as position
+  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
  where $11::bigint is null or (m.rank, m.id) < ($11, $12::uuid)
  order by m.rank desc, m.id desc limit $13
 """
@@ -61,15 +57,10 @@ async def by_relevance(tx: Tx, wanted: Wanted, after: Place | None) -> list[Row]
 
 
 NEWEST = """
-select m.id, m.slug, m.locale, m.title, m.from_minor, m.in_stock,
-       (extract(epoch from m.published_at) * 1000000)::bigint as position,
-       (select v.image from variants v where v.product_id = m.id and not v.archived
-           and v.image is not null order by v.position limit 1) as image
-  from matching($1, case when $2::text is not null then to_tsquery('simple', $2)
-                         || to_tsquery($3::text::regconfig, $2)
-                         || to_tsquery($4::text::regconfig, $2) end, $5, $6, $7, $8, $9, $10) m
- where $11::bigint is null
-    or (m.published_at, m.id) < ('epoch'::timestamptz + $11 * interval '1 microsecond', $12::uuid)
+select *, (extract(epoch from m.published_at) * 1000000)::bigint as position
+  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
+ where $11::bigint is null or (m.published_at, m.id) < (
+       'epoch'::timestamptz + $11 * interval '1 microsecond', $12::uuid)
  order by m.published_at desc, m.id desc limit $13
 """
 
@@ -80,13 +71,8 @@ async def by_newest(tx: Tx, wanted: Wanted, after: Place | None) -> list[Row]:
 
 
 CHEAPEST = """
-select m.id, m.slug, m.locale, m.title, m.from_minor, m.in_stock,
-       coalesce(m.from_minor, 9223372036854775807) as position,
-       (select v.image from variants v where v.product_id = m.id and not v.archived
-           and v.image is not null order by v.position limit 1) as image
-  from matching($1, case when $2::text is not null then to_tsquery('simple', $2)
-                         || to_tsquery($3::text::regconfig, $2)
-                         || to_tsquery($4::text::regconfig, $2) end, $5, $6, $7, $8, $9, $10) m
+select *, coalesce(m.from_minor, 9223372036854775807) as position
+  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
  where $11::bigint is null
     or (coalesce(m.from_minor, 9223372036854775807), m.id) > ($11, $12::uuid)
  order by coalesce(m.from_minor, 9223372036854775807), m.id limit $13
@@ -99,13 +85,8 @@ async def by_price(tx: Tx, wanted: Wanted, after: Place | None) -> list[Row]:
 
 
 DEAREST = """
-select m.id, m.slug, m.locale, m.title, m.from_minor, m.in_stock,
-       coalesce(m.from_minor, -1) as position,
-       (select v.image from variants v where v.product_id = m.id and not v.archived
-           and v.image is not null order by v.position limit 1) as image
-  from matching($1, case when $2::text is not null then to_tsquery('simple', $2)
-                         || to_tsquery($3::text::regconfig, $2)
-                         || to_tsquery($4::text::regconfig, $2) end, $5, $6, $7, $8, $9, $10) m
+select *, coalesce(m.from_minor, -1) as position
+  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
  where $11::bigint is null or (coalesce(m.from_minor, -1), m.id) < ($11, $12::uuid)
  order by coalesce(m.from_minor, -1) desc, m.id desc limit $13
 """
@@ -117,12 +98,8 @@ async def by_price_falling(tx: Tx, wanted: Wanted, after: Place | None) -> list[
 
 
 TITLES = """
-select m.id, m.slug, m.locale, m.title, m.from_minor, m.in_stock, m.sort_title as position,
-       (select v.image from variants v where v.product_id = m.id and not v.archived
-           and v.image is not null order by v.position limit 1) as image
-  from matching($1, case when $2::text is not null then to_tsquery('simple', $2)
-                         || to_tsquery($3::text::regconfig, $2)
-                         || to_tsquery($4::text::regconfig, $2) end, $5, $6, $7, $8, $9, $10) m
+select *, m.sort_title as position
+  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
  where $11::text is null or (m.sort_title, m.id) > ($11 collate "C", $12::uuid)
  order by m.sort_title, m.id limit $13
 """

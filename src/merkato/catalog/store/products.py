@@ -6,27 +6,16 @@ from uuid import UUID
 import msgspec
 
 from merkato.catalog.domain.products import ALWAYS, PriceRow, Product, Variant
-from merkato.catalog.domain.words import Words, language, words
+from merkato.catalog.domain.words import language, words
 from merkato.chassis.db import Tx
 from merkato.contracts.catalog import Price
-
-LOCK = """
-select id, status, version, options, attributes, metadata from products where id = $1 for update
-"""
 
 
 async def lock(tx: Tx, product_id: UUID) -> Product | None:
     """Read a product whole and keep others from changing it, its variants included."""
-    row = await tx.fetchrow(LOCK, product_id)
-    if row is None:
+    if not await lock_all(tx, [product_id]):
         return None
-    whole = {
-        **row,
-        "texts": await texts(tx, product_id),
-        "categories": await categories(tx, product_id),
-        "variants": await lock_variants(tx, product_id),
-    }
-    return msgspec.convert(whole, Product)
+    return await _read(tx, product_id)
 
 
 LOCK_ALL = "select id from products where id = any($1) order by id for update"
@@ -37,42 +26,22 @@ async def lock_all(tx: Tx, product_ids: Sequence[UUID]) -> list[UUID]:
     return [row["id"] for row in await tx.fetch(LOCK_ALL, list(product_ids))]
 
 
-TEXTS = """
-select locale, title, description, slug from product_texts where product_id = $1 order by locale
+READ = """
+select p.id, p.status, p.version, p.options, p.attributes, p.metadata,
+       (select jsonb_object_agg(t.locale, jsonb_build_object(
+                  'title', t.title, 'description', t.description, 'slug', t.slug))
+          from product_texts t where t.product_id = p.id) as texts,
+       (select coalesce(jsonb_agg(c.category_id order by c.category_id), '[]')
+          from product_categories c where c.product_id = p.id) as categories,
+       (select coalesce(jsonb_agg(to_jsonb(v) order by v.position, v.sku), '[]')
+          from variants v where v.product_id = p.id) as variants
+  from products p where p.id = $1
 """
 
 
-async def texts(tx: Tx, product_id: UUID) -> dict[str, Words]:
-    """Map locale to a product's texts."""
-    rows = await tx.fetch(TEXTS, product_id)
-    return {
-        row["locale"]: Words(title=row["title"], description=row["description"], slug=row["slug"])
-        for row in rows
-    }
-
-
-CATEGORIES = """
-select category_id from product_categories where product_id = $1 order by category_id
-"""
-
-
-async def categories(tx: Tx, product_id: UUID) -> tuple[UUID, ...]:
-    """List a product's categories."""
-    return tuple(row["category_id"] for row in await tx.fetch(CATEGORIES, product_id))
-
-
-LOCK_VARIANTS = """
-with locked as materialized (select * from variants where product_id = $1 order by sku for update)
-select sku, options, track_stock, requires_shipping, weight_g, tax_class, image, metadata, archived,
-       version, prices
-  from locked order by position, sku
-"""
-
-
-async def lock_variants(tx: Tx, product_id: UUID) -> tuple[Variant, ...]:
-    """Read a product's variants in their order and lock them."""
-    rows = await tx.fetch(LOCK_VARIANTS, product_id)
-    return tuple(msgspec.convert(dict(row), Variant) for row in rows)
+async def _read(tx: Tx, product_id: UUID) -> Product:
+    """Read a product that is locked; a statement that waits for the lock would read old rows."""
+    return msgspec.convert(dict(await tx.fetchrow(READ, product_id) or {}), Product)
 
 
 PRODUCT_OF = "select product_id from variants where lower(sku) = lower($1)"
@@ -295,27 +264,12 @@ async def announce(tx: Tx, prices: Mapping[str, Sequence[Price]]) -> dict[str, i
     return {row["sku"]: row["version"] for row in rows}
 
 
-async def replace_offers(tx: Tx, product_id: UUID, lowest: Mapping[str, int]) -> None:
+SHOW_PRICES = "update products set offers = $2 where id = $1"
+
+
+async def show_prices(tx: Tx, product_id: UUID, lowest: Mapping[str, int]) -> None:
     """Keep what lists show of a product: its lowest price by currency."""
-    await _drop_offers(tx, product_id)
-    await _add_offers(tx, product_id, lowest)
-
-
-DROP_OFFERS = "delete from offers where product_id = $1"
-
-
-async def _drop_offers(tx: Tx, product_id: UUID) -> None:
-    await tx.execute(DROP_OFFERS, product_id)
-
-
-ADD_OFFERS = """
-insert into offers (product_id, currency, from_minor)
-select $1, * from unnest($2::text[], $3::bigint[])
-"""
-
-
-async def _add_offers(tx: Tx, product_id: UUID, lowest: Mapping[str, int]) -> None:
-    await tx.execute(ADD_OFFERS, product_id, list(lowest), list(lowest.values()))
+    await tx.execute(SHOW_PRICES, product_id, lowest)
 
 
 SHOW_STOCK = "update products set in_stock = stock_level(id) where id = any($1)"
