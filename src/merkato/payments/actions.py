@@ -13,7 +13,7 @@ from merkato.chassis.outbox import say
 from merkato.contracts.orders import OrderCancelled, OrderPlaced
 from merkato.contracts.problem import NotFound, StateConflict
 from merkato.payments.domain import wishes
-from merkato.payments.domain.payment import OPEN, Change, Method, Notice, Payment, Verdict, put
+from merkato.payments.domain.payment import Change, Method, Notice, Payment, Verdict
 from merkato.payments.domain.verdicts import decide
 from merkato.payments.store import payments as store
 from merkato.payments.store import webhooks
@@ -108,16 +108,11 @@ async def take_word(tx: Tx, claim: Claim, verdict: Verdict, *, give_up: bool) ->
     `give_up`: do not ask any more; a person has to look.
     """
     key = claim.operation.key
-
-    def rule(payment: Payment) -> Change:
-        done = decide(payment, key, verdict, new_id)
-        [operation] = [o for o in done.payment.operations if o.key == key]
-        if give_up and operation.state in OPEN:
-            return Change(put(done.payment, replace(operation, ask_in_s=None)), done.events)
-        return done
-
-    before, after = await change(tx, claim.payment_id, rule)
-    await asked(tx, key)
+    before, after = await change(
+        tx, claim.payment_id, lambda p: decide(p, key, verdict, new_id, give_up=give_up)
+    )
+    if all(o.ask_in_s is None for o in after.operations if o.key == key):
+        await asked(tx, key)
     if give_up or (after.state == "mismatch" and before.state != "mismatch"):
         log.error("a person has to look at a payment", payment=after.id, state=after.state, key=key)
 

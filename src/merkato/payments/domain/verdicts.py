@@ -33,9 +33,29 @@ def pause_s(tries: int) -> int:
     return min(1 << min(max(tries - 1, 0), 6), PAUSE_MAX_S)
 
 
-def decide(payment: Payment, key: str, verdict: Verdict, new_id: NewId) -> Change:
-    """Take the provider's word on the operation of that key, which the payment must have."""
+def decide(
+    payment: Payment, key: str, verdict: Verdict, new_id: NewId, *, give_up: bool = False
+) -> Change:
+    """Take the provider's word on the operation of that key, which the payment must have.
+
+    What is open still is asked about later, unless we `give_up`: then a person has to look.
+    """
+    done = _decide(payment, key, verdict, new_id)
+    operation = _of_key(done.payment, key)
+    if operation.state not in OPEN:
+        return done
+    if give_up:
+        return Change(put(done.payment, replace(operation, ask_in_s=None)), done.events)
+    return _wait(payment, operation, verdict) if operation.ask_in_s is None else done
+
+
+def _of_key(payment: Payment, key: str) -> Operation:
     [operation] = [o for o in payment.operations if o.key == key]
+    return operation
+
+
+def _decide(payment: Payment, key: str, verdict: Verdict, new_id: NewId) -> Change:
+    operation = _of_key(payment, key)
     if verdict.outcome == "unknown":
         return _wait(payment, operation, verdict)
     if _speaks_of_another(operation, verdict):

@@ -108,13 +108,16 @@ def void(payment: Payment, new_id: NewId) -> Change:
 def refund(
     payment: Payment, amount: int, credit_id: UUID | None, new_id: NewId, *, late: bool = False
 ) -> Change:
-    """Give taken money back. Raises StateConflict beyond what was captured and not refunded.
+    """Give taken money back; `late`: because nothing is wanted any more, under a key of its own.
 
-    `late`: because nothing is wanted any more; such a refund has a key of its own.
+    Raises StateConflict beyond what was captured and not refunded, and for a credit paid before.
     """
     if not 0 < amount <= payment.refundable_minor:
         left = payment.refundable_minor
         raise StateConflict("That is more than can be refunded.", refundable_minor=left)
+    paid = {o.credit_id for o in payment.operations if o.state != "failed"} - {None}
+    if credit_id in paid:
+        raise StateConflict("This credit has its refund.")
     name = "late" if late else None
     return _begin(payment, "refund", amount, new_id, name=name, credit_id=credit_id)
 

@@ -51,12 +51,9 @@ async def claim(tx: Tx, limit: int) -> list[Claim]:
     return claims
 
 
-ASKED = """
-update operations set ask_at = null
- where key = $1 and state in ('succeeded', 'failed', 'mismatch')
-"""
+ASKED = "update operations set ask_at = null where key = $1"
 
 
 async def asked(tx: Tx, key: str) -> None:
-    """Note that a decided operation was asked about again and nothing came of it."""
+    """Note that there is no more to ask about an operation; its payment must be locked."""
     await tx.execute(ASKED, key)

@@ -1,0 +1,275 @@
+"""Captures, voids and refunds by staff; and what others may see and do."""
+
+import asyncio
+from uuid import uuid4
+
+import harness
+import pytest
+import pytest_asyncio
+from service.payments_desk import ORDER_SECRET, cancelled, opened, placed, processor
+
+from merkato.chassis.tokens import thing_token
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def outside(tmp_path_factory):
+    async with processor(tmp_path_factory.mktemp("processor")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(new_database, outside):
+    async with opened(new_database, outside) as desk:
+        yield desk
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def later(new_database, outside):
+    """A desk that captures at shipment."""
+    async with opened(new_database, outside, capture="at_shipment") as desk:
+        yield desk
+
+
+async def paid(desk, **changed):
+    order = placed(**changed)
+    await desk.hear(order)
+    await desk.ask()
+    return order, (await desk.row(order.order_id))["id"]
+
+
+async def test_captured_at_shipment_and_the_rest_let_go(later):
+    order, payment = await paid(later)
+    assert await later.types() == ["PaymentAuthorised"]
+    assert await later.moved(order.order_id) == []
+    assert await later.balance() == {"receivable": 4599, "customer": -4599}
+    captured = await later.staff("POST", f"/payments/{payment}/captures", {"amount_minor": 4000})
+    assert captured.status == 202
+    await later.ask()
+    row = await later.row(order.order_id)
+    assert (row["captured_minor"], row["voided_minor"], row["state"]) == (4000, 599, "captured")
+    assert await later.types() == ["PaymentAuthorised", "PaymentCaptured"]
+    assert await later.moved(order.order_id) == [("capture", 4000)]
+    assert await later.balance() == {"processor": 4000, "customer": -4000}
+    again = await later.staff("POST", f"/payments/{payment}/captures", {})
+    assert again.status == 409
+
+
+async def test_a_promise_is_given_back_with_the_order(later):
+    order, _ = await paid(later)
+    await later.hear(cancelled(order))
+    await later.ask()
+    assert await later.types() == ["PaymentAuthorised", "PaymentVoided"]
+    assert await later.moved(order.order_id) == []
+    assert await later.balance() == {}
+    assert (await later.row(order.order_id))["state"] == "voided"
+
+
+async def test_a_capture_under_way_when_the_order_ends_goes_back(later, outside):
+    order, payment = await paid(later)
+    fault = {"operation": "capture", "fault": {"wait_ms": 600}}
+    await outside.post("/standin/faults", fault)
+    await later.staff("POST", f"/payments/{payment}/captures", {})
+    asking = asyncio.create_task(later.ask())
+    await asyncio.sleep(0.3)
+    await later.hear(cancelled(order))
+    await asking
+    await later.ask()
+    assert await later.moved(order.order_id) == [("capture", 4599), ("refund", 4599)]
+    assert await later.balance() == {}
+
+
+async def test_a_promise_the_processor_let_go_is_voided(later, outside):
+    order, _ = await paid(later)
+    [attempt] = await later.operations(order.order_id)
+    api = outside.stripe().v1.payment_intents
+    await api.cancel_async(attempt["reference"])
+    await later.settled(order.order_id, "voided")
+    assert await later.types() == ["PaymentAuthorised", "PaymentVoided"]
+
+
+@pytest.mark.parametrize("kind", ["capture", "refund", "cancel"])
+@pytest.mark.parametrize("after", ["hang", "500"])
+async def test_a_lost_answer_to_any_operation_acts_once(later, outside, kind, after):
+    order, payment = await paid(later)
+    if kind == "refund":
+        await later.staff("POST", f"/payments/{payment}/captures", {})
+        await later.ask()
+    await outside.post("/standin/faults", {"operation": kind, "fault": {"after": after}})
+    path = {"capture": "captures", "refund": "refunds", "cancel": "voids"}[kind]
+    body = {"amount_minor": 1000} if kind == "refund" else {}
+    asked = await later.staff("POST", f"/payments/{payment}/{path}", body or None)
+    if kind == "capture":
+        asked = await later.staff("POST", f"/payments/{payment}/{path}", {})
+    assert asked.status in (201, 202)
+    await later.ask()
+    states = {o["state"] for o in await later.operations(order.order_id)}
+    assert "unknown" in states
+
+    async def decided():
+        await later.ask()
+        return all(o["ask_at"] is None for o in await later.operations(order.order_id))
+
+    await harness.eventually(decided, seconds=20)
+    expected = {
+        "capture": [("capture", 4599)],
+        "refund": [("capture", 4599), ("refund", 1000)],
+        "cancel": [],
+    }
+    assert await later.moved(order.order_id) == expected[kind]
+
+
+async def test_two_refunds_of_more_than_there_is(desk):
+    order, payment = await paid(desk)
+    body = {"amount_minor": 2760}  # 60 %
+    answers = await asyncio.gather(
+        *(desk.staff("POST", f"/payments/{payment}/refunds", body) for _ in range(2))
+    )
+    assert sorted(a.status for a in answers) == [201, 409]
+    refund = next(a for a in answers if a.status == 201).json()
+    assert refund["state"] == "intent"
+    await desk.ask()
+    shown = await desk.staff("GET", f"/refunds/{refund['id']}")
+    assert (shown.json()["state"], shown.json()["amount_minor"]) == ("succeeded", 2760)
+    assert await desk.moved(order.order_id) == [("capture", 4599), ("refund", 2760)]
+    [event] = [e for e in await desk.said() if type(e).__name__ == "PaymentRefunded"]
+    assert (event.refund_id, event.refunded_total_minor) == (event.refund_id, 2760)
+
+
+async def test_one_refund_per_credit_and_key(desk):
+    _, payment = await paid(desk)
+    body = {"amount_minor": 100, "credit_id": str(uuid4())}
+    key = "refund-0123456789abcdef"
+    first = await desk.staff("POST", f"/payments/{payment}/refunds", body, key=key)
+    again = await desk.staff("POST", f"/payments/{payment}/refunds", body, key=key)
+    assert (first.status, again.body) == (201, first.body)
+    other = await desk.staff("POST", f"/payments/{payment}/refunds", body)
+    assert other.status == 409
+    await desk.ask()
+    assert (await desk.balance())["processor"] == 4499
+
+
+async def test_a_pending_refund_is_asked_about_until_it_is_decided(desk):
+    order, payment = await paid(desk, token="pm_card_pendingRefund")
+    await desk.staff("POST", f"/payments/{payment}/refunds", {"amount_minor": 100})
+    await desk.ask()
+    assert (await desk.row(order.order_id))["refunding_minor"] == 100
+
+    async def refunded():
+        await desk.ask()
+        return (await desk.row(order.order_id))["refunded_minor"] == 100
+
+    await harness.eventually(refunded, seconds=20)
+
+
+async def test_a_refund_that_fails_afterwards_is_undone(desk):
+    order, payment = await paid(desk, token="pm_card_refundFail")
+    await desk.staff("POST", f"/payments/{payment}/refunds", {"amount_minor": 100})
+    await desk.ask()
+    assert (await desk.row(order.order_id))["refunded_minor"] == 100
+
+    async def undone():
+        await desk.alone.run_job("look-at-webhooks")
+        await desk.ask()
+        return (await desk.row(order.order_id))["refunded_minor"] == 0
+
+    await harness.eventually(undone, seconds=20)
+    assert await desk.types() == ["PaymentCaptured", "PaymentRefunded", "RefundFailed"]
+    assert await desk.balance() == {"processor": 4599, "customer": -4599}
+
+
+async def test_money_on_account_arrives_in_parts_and_goes_back(desk):
+    order, payment = await paid(desk, method="on_account")
+    for amount in (4000, 599):
+        body = {"amount_minor": amount}
+        assert (await desk.staff("POST", f"/payments/{payment}/captures", body)).status == 202
+    assert await desk.balance() == {"bank": 4599, "customer": -4599}
+    await desk.hear(cancelled(order))
+    assert await desk.balance() == {}
+    assert (await desk.row(order.order_id))["refunded_minor"] == 4599
+    assert await desk.ask() == 0
+
+
+async def test_the_ledger_is_append_only_and_balanced(desk):
+    order, payment = await paid(desk)
+    page = (await desk.staff("GET", f"/ledger?order_id={order.order_id}&limit=3")).json()
+    rest = (await desk.staff("GET", f"/ledger?limit=3&cursor={page['next_cursor']}")).json()
+    entries = page["items"] + rest["items"]
+    assert len(entries) == 4
+    assert sum(entry["amount_minor"] for entry in entries) == 0
+    with pytest.raises(Exception, match="append only"):
+        await desk.alone.fetch("update entries set amount_minor = 1")
+    with pytest.raises(Exception, match="does not sum to zero"):
+        await desk.alone.fetch(
+            "insert into entries (operation_id, posting, account, amount_minor, currency, order_id,"
+            " payment_id) select operation_id, 2, account, 1, currency, order_id, payment_id"
+            " from entries where account = 'bank' or account = 'processor'"
+        )
+    with pytest.raises(Exception, match="entries_operation_id_posting_account_key"):
+        await desk.alone.fetch(
+            "insert into entries (operation_id, posting, account, amount_minor, currency, order_id,"
+            " payment_id) select operation_id, posting, account, amount_minor, currency, order_id,"
+            " payment_id from entries"
+        )
+    with pytest.raises(Exception, match="check"):
+        await desk.alone.fetch(f"update payments set refunded_minor = 4600 where id = '{payment}'")
+
+
+async def test_who_may_see_and_pay(desk):
+    customer = uuid4()
+    order = placed(customer_id=customer)
+    await desk.hear(order)
+    row = await desk.row(order.order_id)
+    mine, other = harness.user_token(customer), harness.user_token()
+    guest = {"x-order-token": thing_token(ORDER_SECRET, order.order_id)}
+    wrong = {"x-order-token": thing_token(ORDER_SECRET, uuid4())}
+    paths = (f"/api/v1/payments/{row['id']}", f"/api/v1/payments?order_id={order.order_id}")
+    for path in paths:
+        assert (await desk.request("GET", path)).status == 401
+        assert (await desk.request("GET", path, token=other)).status == 404
+        assert (await desk.request("GET", path, headers=wrong)).status == 404
+        for shown in ({"token": mine}, {"headers": guest}):
+            answer = await desk.request("GET", path, **shown)
+            assert answer.status == 200
+            one = answer.json().get("items", [answer.json()])[0]
+            assert (one["order_id"], one["note"]) == (str(order.order_id), None)
+            assert "pm_card" not in str(answer.body)
+    body = {"order_id": order.order_id, "method": "on_account"}
+    key = "pay-0123456789abcdef"
+    pay = "/api/v1/payments"
+    assert (await desk.request("POST", pay, body, key=key)).status == 401
+    assert (await desk.request("POST", pay, body, key=key, token=other)).status == 404
+    assert (await desk.request("POST", pay, body, token=mine)).status == 400
+    assert (await desk.request("POST", pay, body, key=key, token=mine)).status == 409
+    assert (await desk.request("GET", pay, token=mine)).status == 422
+    by_order = f"/api/v1/payments/by-order/{order.order_id}"
+    assert (await desk.request("GET", by_order, token=mine)).status == 404
+    service = harness.service_token("orders", "payments")
+    state = (await desk.request("GET", by_order, token=service)).json()
+    assert (state["state"], state["attempt"], state["amount_minor"]) == ("due", 1, 4599)
+    refund = f"/api/v1/payments/{row['id']}/refunds"
+    answer = await desk.request("POST", refund, {"amount_minor": 1}, key=key, token=mine)
+    assert answer.status == 403
+
+
+async def test_staff_lists_and_deletes(desk):
+    orders = [placed(method="on_account") for _ in range(5)]
+    declined = placed(token="pm_card_chargeDeclined")
+    await desk.hear(*orders, declined)
+    await desk.ask()
+    seen, cursor = [], ""
+    while True:
+        page = (await desk.staff("GET", f"/payments?limit=2{cursor}")).json()
+        seen += [one["order_id"] for one in page["items"]]
+        if not page["next_cursor"]:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert sorted(seen) == sorted(str(o.order_id) for o in (*orders, declined))
+    [one] = (await desk.staff("GET", "/payments?state=declined")).json()["items"]
+    assert one["order_id"] == str(declined.order_id)
+    assert (await desk.staff("DELETE", f"/payments/{one['id']}")).status == 204
+    assert await desk.row(declined.order_id) is None
+    kept = await desk.row(orders[0].order_id)
+    assert (await desk.staff("DELETE", f"/payments/{kept['id']}")).status == 409
+    for path in (f"/payments/{uuid4()}", "/payments?state=odd", "/payments?limit=0"):
+        assert (await desk.staff("GET", path)).status in (404, 422)
+    assert (await desk.staff("PATCH", f"/payments/{uuid4()}", {"note": ""})).status == 404
