@@ -67,7 +67,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of inventory."""
 
     low_stock_threshold: int = 5  # units; a row without a threshold of its own uses this one
-    provisional_per_principal_max: int = 20  # open provisional holds one principal may have
+    provisional_per_principal_max: int = 100  # open provisional holds one principal may have
 
 
 class Payments(msgspec.Struct, frozen=True, kw_only=True):

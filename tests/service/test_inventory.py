@@ -111,9 +111,9 @@ async def test_only_services_may_reserve(inventory):
 
 
 async def test_one_principal_cannot_hoard(inventory):
-    await stocked(inventory, A=100)
-    answers = [await reserve(inventory, uuid4(), A=1, principal="user:greedy") for _ in range(21)]
-    assert [answer.status for answer in answers] == [201] * 20 + [429]
+    await stocked(inventory, A=200)
+    answers = [await reserve(inventory, uuid4(), A=1, principal="user:greedy") for _ in range(101)]
+    assert [answer.status for answer in answers] == [201] * 100 + [429]
     assert (await reserve(inventory, uuid4(), A=1, principal="user:other")).status == 201
 
 

@@ -243,7 +243,7 @@ class NatsBus:
             config={
                 "durable_name": consumer,
                 "filter_subjects": [f"{name}.*" for name in sorted(types)],
-                "ack_policy": "explicit",
+                "ack_policy": "all",  # one reader, in order: the last one speaks for all before it
                 "ack_wait": ACK_WAIT_S * 10**9,
                 **(start if floor else {"deliver_policy": "all"}),
                 "max_deliver": -1,

@@ -97,17 +97,14 @@ class Ear:
         body = msgspec.json.encode(request)
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self._consumer}"
         try:
-            await self._bus.client.publish(
-                subject, msgspec.json.encode(request), reply=self._subject
-            )
+            await self._bus.client.publish(subject, body, reply=self._subject)
         except NatsError as error:
             raise Lost(repr(error)) from error
         self._open = BATCH_MAX
 
     async def acknowledge(self, batch: Sequence[Incoming]) -> None:
-        """Say that these were dealt with; only after the commit."""
-        for message in batch:
-            await self._bus.client.publish(message.reply, b"+ACK")
+        """Say that these, and all before them, were dealt with; only after the commit."""
+        await self._bus.client.publish(batch[-1].reply, b"+ACK")
 
     async def still_working(self, batch: Sequence[Incoming]) -> None:
         """Keep the broker from offering these to others."""

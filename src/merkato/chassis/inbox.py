@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 E = TypeVar("E", bound=Event)
 
+PACE_S = 0.02  # least time between two batches: a busy service hears fewer, larger ones
 BATCH_S = 10.0  # deadline of one transaction over a batch; well below the broker's patience
 TRIES_MAX = 8  # then an event is a dead letter for people
 NOT_YET_MAX = timedelta(minutes=10)  # how long an event may wait for what it speaks of
@@ -80,12 +81,15 @@ class Inbox:
         """Hear until cancelled."""
         if not self.types:
             return
+        loop = asyncio.get_running_loop()
         async with hearing(bus, self.service, self.types) as ear:
             while True:
                 try:
                     batch = await ear.next_batch()
                     if batch:
+                        began = loop.time()
                         await self._deal_with(ear, batch)
+                        await asyncio.sleep(max(0.0, began + PACE_S - loop.time()))
                     self.last_heard_at = datetime.now(UTC)
                 except (Lost, Refused, OSError) as error:
                     ear.started = False

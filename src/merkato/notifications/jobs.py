@@ -16,6 +16,7 @@ from jinja2 import TemplateError
 from merkato.chassis.ask import Asks, Refusal
 from merkato.chassis.failpoints import reach
 from merkato.chassis.service import Resources
+from merkato.chassis.telemetry import give_way
 from merkato.contracts.problem import DependencyUnavailable, UpstreamTimeout
 from merkato.contracts.users import Link
 from merkato.notifications import actions, domain, store
@@ -73,6 +74,7 @@ async def _carry(
     """Carry mails over one line until there are none, time is up, or the server is away."""
     loop = asyncio.get_running_loop()
     while office.post.open() and loop.time() < until:
+        await give_way()
         message = next(turn, None)
         if message is None:
             return

@@ -29,7 +29,7 @@ async def answers(admin_dsn: str) -> bool:
     """Tell whether the server takes connections; False while it starts or recovers."""
     try:
         connection = await asyncpg.connect(admin_dsn, timeout=10)
-    except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+    except (ConnectionError, TimeoutError, asyncpg.CannotConnectNowError):
         return False
     await connection.close()
     return True
