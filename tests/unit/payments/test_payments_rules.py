@@ -1,0 +1,134 @@
+"""The rules of a payment, one by one."""
+
+from uuid import uuid4
+
+import pytest
+from msgspec.structs import replace
+
+from merkato.contracts.problem import StateConflict
+from merkato.payments.domain import wishes
+from merkato.payments.domain.payment import Payment, Verdict, entries, put
+from merkato.payments.domain.verdicts import decide, pause_s
+
+
+def payment(wanted="pay", amount=1000):
+    return Payment(
+        id=uuid4(), order_id=uuid4(), customer_id=None, wanted=wanted, method="card",
+        amount_minor=amount, currency="EUR", pay_until=None,
+    )  # fmt: skip
+
+
+def started(method="card", **changed):
+    """A payment whose first attempt was sent, as it is read when an answer comes."""
+    begun = wishes.start(payment(**changed), method, "pm_card_visa", uuid4).payment
+    [attempt] = begun.operations
+    return put(begun, replace(attempt, state="sent", tries=1, ask_in_s=None))
+
+
+def word(outcome, amount=1000, **changed):
+    said = {"amount_minor": amount, "currency": "EUR", "reference": "pi_1"}
+    return Verdict(outcome=outcome, **said | changed)
+
+
+def told(before, outcome, amount=1000, kind="authorise", **changed):
+    key = [o.key for o in before.operations if o.kind == kind][-1]
+    return decide(before, key, word(outcome, amount, **changed), uuid4)
+
+
+def names(change):
+    return [type(event).__name__ for event in change.events]
+
+
+def test_an_attempt_has_a_key_of_the_order_and_its_number():
+    before = started()
+    assert [o.key for o in before.operations] == [f"{before.order_id}:1"]
+    declined = told(before, "declined", reason="lost_card").payment
+    again = wishes.start(declined, "card", "pm_card_visa", uuid4).payment
+    assert [o.key for o in again.operations] == [f"{before.order_id}:1", f"{before.order_id}:2"]
+
+
+@pytest.mark.parametrize("outcome", ["unknown", "action_required", "authorised", "captured", None])
+def test_no_new_attempt_before_a_definite_decline(outcome):
+    before = started()
+    if outcome:
+        before = told(before, outcome).payment
+    with pytest.raises(StateConflict):
+        wishes.start(before, "card", "pm_card_visa", uuid4)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "said"),
+    [
+        ("captured", "captured", ["PaymentCaptured"]),
+        ("authorised", "authorised", ["PaymentAuthorised"]),
+        ("declined", "declined", ["PaymentDeclined"]),
+        ("failed", "declined", ["PaymentDeclined"]),
+        ("voided", "declined", ["PaymentDeclined"]),
+        ("unknown", "unknown", []),
+        ("refunded", "unknown", []),
+        ("pending", "unknown", []),
+    ],
+)
+def test_what_a_first_word_makes_of_an_attempt(outcome, state, said):
+    done = told(started(), outcome)
+    assert (done.payment.state, names(done)) == (state, said)
+
+
+@pytest.mark.parametrize("outcome", ["captured", "authorised"])
+@pytest.mark.parametrize("amount", [999, 1001])
+def test_another_amount_waits_for_a_person(outcome, amount):
+    done = told(started(), outcome, amount)
+    assert (done.payment.state, names(done)) == ("mismatch", [])
+    with pytest.raises(StateConflict):
+        wishes.capture(done.payment, None, uuid4)
+    back = wishes.cancel(done.payment, uuid4).payment.operations[-1]
+    assert (back.kind, back.amount_minor) == ("refund" if outcome == "captured" else "void", amount)
+
+
+@pytest.mark.parametrize("changed", [{"currency": "USD"}, {"key": "another:1"}])
+def test_another_payment_waits_for_a_person(changed):
+    done = told(started(), "captured", **changed)
+    assert (done.payment.state, names(done)) == ("mismatch", [])
+    assert done.payment.captured_minor == 0
+
+
+def test_a_late_decline_takes_nothing_back():
+    paid = told(started(), "captured").payment
+    assert told(paid, "declined") == told(paid, "captured") == told(paid, "unknown")
+    assert told(paid, "declined").payment == paid
+
+
+def test_money_after_a_decline_waits_for_a_person():
+    declined = told(started(), "declined").payment
+    done = told(declined, "captured")
+    assert (done.payment.state, names(done)) == ("mismatch", [])
+
+
+def test_a_void_that_comes_too_late_becomes_a_refund():
+    cancelled = wishes.cancel(told(started(), "authorised").payment, uuid4).payment
+    done = told(cancelled, "captured", kind="void")
+    assert [(o.kind, o.state) for o in done.payment.operations] == [
+        ("authorise", "succeeded"),
+        ("void", "failed"),
+        ("capture", "succeeded"),
+        ("refund", "intent"),
+    ]
+
+
+def test_a_refused_refund_can_be_asked_again_and_is_said():
+    paid = told(started(), "captured").payment
+    asked = wishes.refund(paid, 1000, None, uuid4).payment
+    done = told(asked, "failed", kind="refund", reason="expired_card")
+    assert (names(done), done.payment.refundable_minor) == (["RefundFailed"], 1000)
+
+
+def test_every_posting_sums_to_zero():
+    for kind in ("authorise", "capture", "void", "refund"):
+        for method in ("card", "on_account"):
+            done = wishes.start(payment(), method, None, uuid4).payment.operations[0]
+            amounts = [amount for _, amount in entries(replace(done, kind=kind))]
+            assert (len(amounts), sum(amounts)) == (2, 0)
+
+
+def test_pauses_grow_to_a_minute():
+    assert [pause_s(n) for n in (0, 1, 2, 3, 6, 7, 8, 1000)] == [1, 1, 2, 4, 32, 60, 60, 60]
