@@ -23,13 +23,19 @@ class Mailroom:
 
     def __init__(self):
         self.port, self.mails, self.sessions = 0, [], 0
-        self.refuse, self.refuse_data, self.lose = {}, [], 0
+        self.refuse, self.refuse_sender, self.refuse_data, self.lose = {}, [], [], 0
         self._server = None
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         session.host_name = hostname
         self.sessions += 1
         return responses
+
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if self.refuse_sender:
+            return f"{self.refuse_sender.pop(0)} no"
+        envelope.mail_from = address
+        return "250 OK"
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if codes := self.refuse.get(address):

@@ -156,3 +156,16 @@ async def test_without_its_link_a_mail_waits_or_fails(new_database, mailroom, st
         await alone.run_job("mail")
         assert [found for _, found, _ in await states(alone)] == [state]
         assert mailroom.mails == []
+
+
+async def test_a_sender_that_is_refused_is_nobodys_fault_but_ours(new_database, mailroom):
+    mailroom.refuse_sender = [550]
+    async with shop(new_database, mailroom, connections=1) as alone:
+        await alone.hear(order(), order())
+        assert await alone.run_job("mail") == 0
+        assert {state for _, state, _ in await states(alone)} == {"queued"}
+        [row] = await alone.fetch("select max(tries) as tries from due")
+        assert row["tries"] == 0
+        office_of(alone).post.found()
+        assert await alone.run_job("mail") == 2
+    assert len(mailroom.mails) == 2

@@ -9,16 +9,13 @@ from aiosmtplib import (
     SMTP,
     SMTPDataError,
     SMTPException,
-    SMTPRecipientsRefused,
-    SMTPResponseException,
-    SMTPSenderRefused,
+    SMTPStatus,
 )
 
 from merkato.notifications.providers.mail import Mail
 
 ANSWER_S = 30.0  # longest wait for one answer of the server
 CONNECT_S = 10.0
-CLOSING = 421  # the server ends the session (RFC 5321, 3.8)
 PAUSE_MAX_S = 30.0  # longest pause before a server that is away is tried again
 
 
@@ -77,31 +74,41 @@ class Line:
     async def hand_over(self, mail: Mail) -> Answer:
         """Hand a mail over. Raises Away. When cancelled, nobody knows what became of the mail."""
         smtp = await self._connected()
-        options = [] if mail.recipient.isascii() else ["SMTPUTF8"]
-        if options and not smtp.supports_extension("smtputf8"):
+        if not mail.recipient.isascii() and not smtp.supports_extension("smtputf8"):
             return Answer(Outcome.REFUSED, "the mail server knows ASCII addresses only")
         try:
-            await smtp.sendmail(self._sender, [mail.recipient], mail.source, mail_options=options)
-        except SMTPSenderRefused as refused:
-            self.close()
-            raise Away(f"{refused.code} to our own address") from refused
-        except SMTPRecipientsRefused as refused:
-            return self._judge(refused.recipients[0])
+            return await self._speak(smtp, mail)
         except SMTPDataError as refused:
-            return self._judge(refused)
+            return await self._refused(smtp, refused.code)
         except (SMTPException, OSError, ValueError) as lost:
             self.close()
             return Answer(Outcome.UNSURE, type(lost).__name__)
         except BaseException:
             self.close()
             raise
+
+    async def _speak(self, smtp: SMTP, mail: Mail) -> Answer:
+        """Say MAIL, RCPT and DATA; the library's sendmail() parses each address thrice for that."""
+        options = () if mail.recipient.isascii() else (b"SMTPUTF8",)
+        sender, recipient = self._sender.encode(), mail.recipient.encode()
+        first = await smtp.execute_command(b"MAIL", b"FROM:<" + sender + b">", *options)
+        if first.code != SMTPStatus.completed:
+            self.close()
+            raise Away(f"{first.code} to our own address")
+        second = await smtp.execute_command(b"RCPT", b"TO:<" + recipient + b">")
+        if second.code // 100 != 2:
+            return await self._refused(smtp, second.code)
+        await smtp.data(mail.source)
         return Answer(Outcome.TAKEN)
 
-    def _judge(self, refused: SMTPResponseException) -> Answer:
-        if refused.code == CLOSING:
+    async def _refused(self, smtp: SMTP, code: int) -> Answer:
+        """Judge a refusal, and make the line ready for the next mail."""
+        try:
+            await smtp.rset()
+        except (SMTPException, OSError):
             self.close()
-        final = 500 <= refused.code <= 599
-        return Answer(Outcome.REFUSED if final else Outcome.UNSURE, f"{refused.code}")
+        final = 500 <= code <= 599
+        return Answer(Outcome.REFUSED if final else Outcome.UNSURE, f"{code}")
 
     async def _connected(self) -> SMTP:
         if self._smtp is not None and self._smtp.is_connected:

@@ -22,7 +22,7 @@ create table messages (  -- one per (fact, template, recipient)
     check ((state = 'sent') = (sent_at is not null)),
     check ((state = 'failed') = (failed_at is not null and reason is not null)),
     check (channel = 'inbox' or read_at is null)
-) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
+) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
 -- No index names `state` or `sent_at`, so that sending a message touches no index (HOT update).
 create index messages_by_time on messages (created_at, id);
 create index messages_by_customer on messages (customer_id, created_at, id) where customer_id is not null;
