@@ -431,3 +431,62 @@ async def test_what_cannot_be_read_is_malformed(catalog):
         assert (await catalog.request("GET", f"{PRODUCTS}/{name}")).status == 404, name
     assert (await send("PUT", f"{PRODUCTS}/not-an-id/variants/A", {})).status in (404, 422)
     assert (await send("PUT", f"{PRODUCTS}/{uuid4()}/variants/a%20b", {})).status in (404, 422)
+
+
+async def test_pages_read_together_are_each_what_was_asked_for(catalog):
+    """Sixty calls share statements: every one gets its own product, locale and currency."""
+    for n in range(5):
+        texts = {"en": {"title": f"Thing {n}"}, "de": {"title": f"Ding {n}"}}
+        prices = [{"currency": c, "amount_minor": 100 * n + len(c)} for c in ("EUR", "USD")]
+        variants = [{"sku": f"T{n}", "prices": prices}]
+        await made(catalog, {"status": "active", "texts": texts, "variants": variants})
+    wanted = [
+        (n, locale, currency)
+        for n in range(6)
+        for locale in ("en", "de")
+        for currency in ("EUR", "USD", "JPY")
+    ] * 2
+    answers = await asyncio.gather(
+        *(
+            catalog.request("GET", f"{PRODUCTS}/thing-{n}?locale={locale}&currency={currency}")
+            for n, locale, currency in wanted
+        )
+    )
+    for (n, locale, currency), answer in zip(wanted, answers, strict=True):
+        if n == 5:
+            assert answer.status == 404
+            continue
+        page = answer.json()
+        assert page["title"] == f"{'Thing' if locale == 'en' else 'Ding'} {n}"
+        price = None if currency == "JPY" else {"amount_minor": 100 * n + 3, "currency": currency}
+        assert page["variants"][0]["price"] == price
+
+
+async def test_what_is_said_of_a_sku_has_growing_versions(catalog):
+    """Many change one product at once, in every way; what is said last is how it is kept."""
+    send = writer(catalog)
+    path = f"{PRODUCTS}/{(await made(catalog, mug())).json()['id']}"
+
+    async def change(n):
+        for _ in range(6):
+            etag = (await send("GET", path)).headers["etag"]
+            price = {"currency": "EUR", "amount_minor": 1_000 + n}
+            title = {"en": {"title": f"Mug {n}", "slug": "stone-mug"}}
+            method, where, body = (
+                ("PUT", "/api/v1/variants/MUG-MOSS/prices", {"prices": [price]}),
+                ("PATCH", path, {"texts": title}),
+                ("PATCH", path, {"status": "draft" if n % 2 else "active"}),
+            )[n % 3]
+            answer = await send(method, where, body, etag=etag)
+            assert answer.status in (200, 412), answer
+
+    await asyncio.gather(*(change(n) for n in range(9)))
+    rows = await catalog.fetch("select sku, version, prices from variants order by sku")
+    for row in rows:
+        said = [e for e in await catalog.said(VariantPriced) if e.sku == row["sku"]]
+        assert [e.version for e in said] == list(range(1, row["version"] + 1))
+        assert [p.amount_minor for p in said[-1].prices] == [
+            p["amount_minor"] for p in row["prices"]
+        ]
+    status = (await send("GET", path)).json()["status"]
+    assert said[-1].active == (status == "active")

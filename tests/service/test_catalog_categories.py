@@ -170,3 +170,38 @@ async def test_the_tree_has_a_depth(catalog):
         parent = await category(catalog, f"Level {n}", parent)
     answer = await send(catalog, "POST", CATEGORIES, body("Too deep", parent))
     assert (answer.status, answer.json()["errors"][0]["pointer"]) == (422, "/parent_id")
+
+
+async def test_deleting_while_products_move_leaves_nobody_untold(catalog):
+    """Products change their categories while these are deleted; each product is told as it is."""
+    ids = [await category(catalog, f"Shelf {n}") for n in range(4)]
+    paths = []
+    for n in range(4):
+        body = {"status": "active", "texts": {"en": {"title": f"P {n}"}}, "categories": ids[:2]}
+        answer = await send(catalog, "POST", "/api/v1/products", body)
+        paths.append(f"/api/v1/products/{answer.json()['id']}")
+
+    async def move(path, n):
+        for turn in range(4):
+            etag = (await catalog.request("GET", path)).headers["etag"]
+            wanted = {"categories": [ids[(n + turn) % 4], ids[2]]}
+            answer = await send(catalog, "PATCH", path, wanted, etag)
+            assert answer.status in (200, 412, 422), answer
+
+    async def remove(category_id):
+        while True:
+            answer = await send(catalog, "DELETE", f"{CATEGORIES}/{category_id}", etag='"v1"')
+            if answer.status == 204:
+                return
+            assert answer.status == 409, answer
+
+    await asyncio.gather(
+        *(move(path, n) for n, path in enumerate(paths)), *(remove(c) for c in ids[:2])
+    )
+    events = {str(event.product_id): event for event in await catalog.said(ProductChanged)}
+    for path in paths:
+        page = await catalog.request("GET", path)
+        known = {str(c) for c in events[page.json()["id"]].categories}
+        assert known == {c["id"] for c in page.json()["categories"]}
+        assert not known & set(ids[:2])
+        assert page.headers["etag"] == f'"v{events[page.json()["id"]].version}"'
