@@ -1,8 +1,7 @@
 """Fill a running shop with the demo goods, over the public HTTP API alone.
 
-Harmless to repeat: what is there is left as it is, also where staff changed it. A product is made
-as a draft with a mark that goes when it becomes active, last of all; so a draft with the mark is
-what an interrupted run left, and the next run goes on with it.
+Harmless to repeat: what is there is left as it is, also where staff changed it. A product comes
+whole with one request, after its stock; so what an interrupted run left out, the next one makes.
 """
 
 import asyncio
@@ -22,7 +21,6 @@ DEADLINE_S = 15.0  # longest wait for one answer
 TRIES = 6  # of one request that the shop is too busy for
 PAUSE_MAX_S = 5.0  # longest pause between two tries
 BUSY = {429, 503, 504}
-MARK = {"demo": "unfinished"}  # metadata of a product that is not whole yet
 
 Progress = Callable[[int, int], None]  # (done, of how many)
 
@@ -39,13 +37,6 @@ class Counts(msgspec.Struct):
     products_made: int = 0
     products_found: int = 0
     variants_made: int = 0
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """What the shop answered: the body, and the ETag to change the thing with."""
-
-    body: dict[str, Any]
-    etag: str | None
 
 
 def key_of(method: str, path: str, body: bytes) -> str:
@@ -79,29 +70,22 @@ class Shop:
         """Close the connections."""
         await self._session.close()
 
-    async def find(self, path: str) -> Answer | None:
+    async def find(self, path: str) -> dict[str, Any] | None:
         """GET something, or None if there is no such thing."""
-        return await self._call("GET", path, None, None)
+        return await self._call("GET", path, None)
 
-    async def send(
-        self, method: str, path: str, body: Mapping[str, object], etag: str | None = None
-    ) -> Answer:
+    async def send(self, method: str, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """Change something; the same call again changes nothing more. Raises Refused."""
-        answer = await self._call(method, path, msgspec.json.encode(body), etag)
+        answer = await self._call(method, path, msgspec.json.encode(body))
         if answer is None:
             raise Refused(f"{method} /api/v1{path}: there is no such thing")
         return answer
 
-    async def _call(
-        self, method: str, path: str, body: bytes | None, etag: str | None
-    ) -> Answer | None:
+    async def _call(self, method: str, path: str, body: bytes | None) -> dict[str, Any] | None:
         headers: dict[str, str] = {}
         if body is not None:
             headers["Content-Type"] = "application/json"
-            if method == "POST" or path.startswith("/stock/"):  # what must not happen twice
-                headers["Idempotency-Key"] = key_of(method, path, body)
-        if etag is not None:
-            headers["If-Match"] = etag
+            headers["Idempotency-Key"] = key_of(method, path, body)
         for tries in range(1, TRIES + 1):
             try:
                 async with self._session.request(
@@ -119,7 +103,7 @@ class Shop:
             return None
         if response.status >= 300:
             raise Refused(f"{method} /api/v1{path}: {response.status} {_reason(text)}")
-        return Answer(msgspec.json.decode(text) if text else {}, response.headers.get("ETag"))
+        return msgspec.json.decode(text, type=dict[str, Any])
 
 
 def _pause_s(retry_after: str | None) -> float:
@@ -176,7 +160,7 @@ async def _category(shop: Shop, category: Category, ids: dict[str, str], counts:
     found = await shop.find(f"/categories/{category.texts['en'].slug}")
     if found is not None:
         counts.categories_found += 1
-        return str(found.body["id"])
+        return str(found["id"])
     made = await shop.send(
         "POST",
         "/categories",
@@ -186,62 +170,41 @@ async def _category(shop: Shop, category: Category, ids: dict[str, str], counts:
         },
     )
     counts.categories_made += 1
-    return str(made.body["id"])
+    return str(made["id"])
 
 
 async def _product(shop: Shop, product: Product, ids: dict[str, str], counts: Counts) -> None:
-    found = await shop.find(f"/products/{product.texts['en'].slug}")
-    if found is not None and not _unfinished(found.body):
+    if await shop.find(f"/products/{product.texts['en'].slug}") is not None:
         counts.products_found += 1
         return
-    if found is None:
-        found = await shop.send("POST", "/products", _product_body(product, ids))
-    path = f"/products/{found.body['id']}"
     for variant in product.variants:
-        await _variant(shop, path, variant)
-        counts.variants_made += 1
-    whole = {"status": "active", "metadata": product.metadata}
-    await shop.send("PATCH", path, whole, await _etag(shop, path))
+        if variant.stock is not None:
+            await shop.send("PUT", f"/stock/{variant.sku}", {"on_hand": variant.stock})
+    await shop.send("POST", "/products", _body(product, ids))
     counts.products_made += 1
+    counts.variants_made += len(product.variants)
 
 
-def _unfinished(product: dict[str, Any]) -> bool:
-    status: str = product["status"]
-    metadata: dict[str, str] = product["metadata"]
-    return status == "draft" and MARK.items() <= metadata.items()
-
-
-async def _variant(shop: Shop, path: str, variant: Variant) -> None:
-    put = await shop.send(
-        "PUT", f"{path}/variants/{variant.sku}", _variant_body(variant), await _etag(shop, path)
-    )
-    prices = {"prices": variant.prices}
-    await shop.send("PUT", f"/variants/{variant.sku}/prices", prices, put.etag)
-    if variant.stock is not None:
-        await shop.send("PUT", f"/stock/{variant.sku}", {"on_hand": variant.stock})
-
-
-async def _etag(shop: Shop, path: str) -> str | None:
-    found = await shop.find(path)
-    return found.etag if found else None
-
-
-def _product_body(product: Product, ids: dict[str, str]) -> dict[str, object]:
+def _body(product: Product, ids: dict[str, str]) -> dict[str, object]:
     return {
-        "status": "draft",
+        "status": "active",
         "texts": product.texts,
         "categories": [ids[key] for key in product.categories],
         "options": product.options,
         "attributes": product.attributes,
-        "metadata": {**product.metadata, **MARK},
+        "metadata": product.metadata,
+        "variants": [_variant(product, variant) for variant in product.variants],
     }
 
 
-def _variant_body(variant: Variant) -> dict[str, object]:
+def _variant(product: Product, variant: Variant) -> dict[str, object]:
     return {
+        "sku": variant.sku,
+        "image": f"/demo/{product.picture}",  # the gateway shows it
         "options": variant.options,
         "weight_g": variant.weight_g,
         "tax_class": variant.tax_class,
         "track_stock": variant.track_stock,
         "requires_shipping": variant.requires_shipping,
+        "prices": variant.prices,
     }

@@ -1,6 +1,7 @@
-"""The gateway's own pages: what each problem means."""
+"""The gateway's own pages: what each problem means, and the pictures of the demo goods."""
 
 from html import escape
+from importlib.resources import files
 
 from merkato.contracts.problem import Problem
 
@@ -26,8 +27,19 @@ def page(path: str) -> tuple[bytes, bytes] | None:
     """Give media type and body of an own page, None for what is not here."""
     if path == "/ping":
         return b"application/json", b'{"ping":"pong"}'
-    body = _problem_page(path.removeprefix("/problems/")) if path.startswith("/problems/") else None
-    return (b"text/html; charset=utf-8", body) if body else None
+    folder, _, name = path.removeprefix("/").partition("/")
+    if folder == "demo":
+        picture = _picture(name)
+        return (b"image/svg+xml", picture) if picture else None
+    text = _problem_page(name) if folder == "problems" else None
+    return (b"text/html; charset=utf-8", text) if text else None
+
+
+def _picture(name: str) -> bytes | None:
+    """Give a drawing of the demo shop; only names that are there, so no path leads elsewhere."""
+    folder = files("merkato.demo").joinpath("pictures")
+    known = {entry.name for entry in folder.iterdir()}
+    return folder.joinpath(name).read_bytes() if name in known else None
 
 
 def _problem_page(slug: str) -> bytes | None:
