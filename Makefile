@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up down logs test check fix docs bench lock clean
+.PHONY: help install install-dev up down logs test test-slow check fix docs bench lock clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ logs: $(VENV)/.installed ## follow the logs of the shop and its engines
 
 test: check ## check, then run every test (ARGS="-k cart" for some); what was skipped is printed with its reason
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(VENV)/.installed-dev ## the tests that take minutes: a hundred rounds, long outages, every crash point
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: $(VENV)/.installed-dev ## lint, format, types and the dependency rule; changes nothing
 	@status=0; for tool in "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo"; do \
