@@ -14,8 +14,6 @@ from merkato.users.service import service
 
 PASSWORD = "seven plain wooden boats"
 NEW_PASSWORD = "nine tired orange lamps"
-STAFF = harness.user_token(role="staff")
-ADMIN = harness.user_token(role="admin")
 SETTINGS = Users(argon2_time_cost=1, argon2_memory_kib=64)
 HOME = {
     "name": "Ada Lovelace", "lines": ["12 St James's Square"], "city": "London",
@@ -28,6 +26,11 @@ async def users(new_database):
     config = Config(keys=harness.KEYS, users=SETTINGS)
     async with harness.alone(service(config), new_database) as alone:
         yield alone
+
+
+def staff(role="staff"):
+    """Make a token when it is needed: a long run outlives one made at its start."""
+    return harness.user_token(role=role)
 
 
 async def registered(users, email="ada@example.org", **fields):
@@ -99,7 +102,9 @@ async def test_routes_are_closed_to_whom_they_are_not_for(users, method, path):
     body = {} if method in ("PATCH", "POST") else None
     answer = await users.request(method, f"/api/v1{path}", body)
     assert answer.status == 401
-    assert (await users.request(method, f"/api/v1{path}?access_token={ADMIN}", body)).status == 401
+    assert (
+        await users.request(method, f"/api/v1{path}?access_token={staff('admin')}", body)
+    ).status == 401
     forged = {"X-User-Id": "1", "X-Roles": "admin", "X-WCPAY-PLATFORM-CHECKOUT-USER": "1"}
     assert (await users.request(method, f"/api/v1{path}", body, headers=forged)).status == 401
     service_ = harness.service_token("orders", "users")
@@ -238,12 +243,16 @@ async def test_erasing_leaves_nothing_personal(users):
     assert await token_of(users, "canary-ada@example.org") == 401
     assert len(await users.said(RegistrationRepeated)) == 1  # still readable
     for _ in range(2):
-        again = await users.request("POST", f"/api/v1/users/{user_id}/erasure", token=ADMIN)
+        again = await users.request(
+            "POST", f"/api/v1/users/{user_id}/erasure", token=staff("admin")
+        )
         assert again.status == 204
     assert len(await users.said(UserErased)) == 1
-    shown = (await users.request("GET", f"/api/v1/users/{user_id}", token=STAFF)).json()
+    shown = (await users.request("GET", f"/api/v1/users/{user_id}", token=staff())).json()
     assert (shown["email"], shown["name"]) == (None, None)
-    refused = await patch(users, f"/api/v1/users/{user_id}", {"blocked": False}, ADMIN, '"v2"')
+    refused = await patch(
+        users, f"/api/v1/users/{user_id}", {"blocked": False}, staff("admin"), '"v2"'
+    )
     assert refused.status == 409
     await registered(users, "canary-ada@example.org")
     assert len(await users.fetch("select id from users")) == 2
@@ -267,7 +276,7 @@ async def test_staff_find_customers(users):
     everyone, cursor = [], ""
     while cursor is not None:
         answer = await users.request(
-            "GET", f"/api/v1/users?limit=10{cursor and '&cursor=' + cursor}", token=STAFF
+            "GET", f"/api/v1/users?limit=10{cursor and '&cursor=' + cursor}", token=staff()
         )
         page = answer.json()
         everyone += page["items"]
@@ -280,25 +289,27 @@ async def test_staff_find_customers(users):
         "registered_at", "erased_at",
     }  # fmt: skip
     for q, expected in (("USER07", 1), ("%C3%9CNIQUE%201", 10), ("%25", 0), ("nobody", 0)):
-        found = await users.request("GET", f"/api/v1/users?q={q}", token=STAFF)
+        found = await users.request("GET", f"/api/v1/users?q={q}", token=staff())
         assert len(found.json()["items"]) == expected, q
-    none = (await users.request("GET", "/api/v1/users?role=admin", token=STAFF)).json()
+    none = (await users.request("GET", "/api/v1/users?role=admin", token=staff())).json()
     assert none == {"items": [], "next_cursor": None}
     for wrong in ("role=root", "limit=0", "limit=101", "limit=x", "cursor=x", "q="):
-        assert (await users.request("GET", f"/api/v1/users?{wrong}", token=STAFF)).status == 422
-    assert (await users.request("GET", f"/api/v1/users/{uuid4()}", token=STAFF)).status == 404
+        assert (await users.request("GET", f"/api/v1/users?{wrong}", token=staff())).status == 422
+    assert (await users.request("GET", f"/api/v1/users/{uuid4()}", token=staff())).status == 404
 
 
 async def test_a_role_counts_at_once(users):
     token, user_id = await registered(users)
     path = f"/api/v1/users/{user_id}"
     assert (await users.request("GET", "/api/v1/users", token=token)).status == 403
-    assert (await patch(users, path, {"role": "staff"}, STAFF, '"v1"')).status == 403
-    assert (await patch(users, path, {"role": "staff"}, ADMIN, None)).status == 428
-    assert (await patch(users, path, {"role": "root"}, ADMIN, '"v1"')).status == 422
-    assert (await patch(users, path, {"role": None}, ADMIN, '"v1"')).status == 422
-    assert (await patch(users, path, {"email": "a@b.example"}, ADMIN, '"v1"')).status == 422
-    done = await patch(users, path, {"role": "staff"}, ADMIN, '"v1"')
+    assert (await patch(users, path, {"role": "staff"}, staff(), '"v1"')).status == 403
+    assert (await patch(users, path, {"role": "staff"}, staff("admin"), None)).status == 428
+    assert (await patch(users, path, {"role": "root"}, staff("admin"), '"v1"')).status == 422
+    assert (await patch(users, path, {"role": None}, staff("admin"), '"v1"')).status == 422
+    assert (
+        await patch(users, path, {"email": "a@b.example"}, staff("admin"), '"v1"')
+    ).status == 422
+    done = await patch(users, path, {"role": "staff"}, staff("admin"), '"v1"')
     assert (done.status, done.json()["role"], done.headers["etag"]) == (200, "staff", '"v2"')
     [changed] = await users.said(AccessChanged)
     assert (changed.role, changed.blocked, changed.version) == ("staff", False, 1)
@@ -306,7 +317,7 @@ async def test_a_role_counts_at_once(users):
     assert (await users.request("GET", "/api/v1/me", token=token)).status == 401
     renewed = await token_of(users, "ada@example.org")  # in the same second, most likely
     assert (await users.request("GET", "/api/v1/users", token=renewed)).status == 200
-    noted = await patch(users, path, {"metadata": {"crm": "17"}}, ADMIN, '"v2"')
+    noted = await patch(users, path, {"metadata": {"crm": "17"}}, staff("admin"), '"v2"')
     assert noted.json()["metadata"] == {"crm": "17"}
     assert len(await users.said(AccessChanged)) == 1
 
@@ -325,13 +336,13 @@ async def test_who_is_blocked_is_out_until_unblocked(users):
     token, user_id = await registered(users)
     pair = (await users.request("POST", "/api/v1/auth/token", body)).json()
     path = f"/api/v1/users/{user_id}"
-    assert (await patch(users, path, {"blocked": True}, ADMIN, '"v1"')).status == 200
+    assert (await patch(users, path, {"blocked": True}, staff("admin"), '"v1"')).status == 200
     assert (await users.request("GET", "/api/v1/me", token=token)).status == 401
     assert await token_of(users, "ada@example.org") == 403
     refresh = {"refresh_token": pair["refresh_token"]}
     assert (await users.request("POST", "/api/v1/auth/token/refresh", refresh)).status == 401
     await learn(users)
-    assert (await patch(users, path, {"blocked": False}, ADMIN, '"v2"')).status == 200
+    assert (await patch(users, path, {"blocked": False}, staff("admin"), '"v2"')).status == 200
     await learn(users)
     assert (await users.request("POST", "/api/v1/auth/token/refresh", refresh)).status == 401
     fresh = await token_of(users, "ada@example.org")
@@ -344,7 +355,7 @@ async def test_access_changes_of_one_second_each_refuse_what_was_before(users):
     for n in range(1, 6):
         role = ("customer", "staff")[n % 2]
         path = f"/api/v1/users/{user_id}"
-        assert (await patch(users, path, {"role": role}, ADMIN, f'"v{n}"')).status == 200
+        assert (await patch(users, path, {"role": role}, staff("admin"), f'"v{n}"')).status == 200
         await learn(users)
         assert (await users.request("GET", "/api/v1/me", token=token)).status == 401
         token = await token_of(users, "ada@example.org")
@@ -375,12 +386,12 @@ async def test_the_last_admin_stays_even_when_two_leave_at_once(users):
     changes = ({"role": "staff"}, {"blocked": True})
     answers = await asyncio.gather(
         *(
-            patch(users, f"/api/v1/users/{user_id}", change, ADMIN, '"v1"')
+            patch(users, f"/api/v1/users/{user_id}", change, staff("admin"), '"v1"')
             for user_id, change in zip(ids, changes, strict=True)
         )
     )
     assert sorted(answer.status for answer in answers) == [200, 409]
     left = next(i for i, a in zip(ids, answers, strict=True) if a.status == 409)
-    erasure = await users.request("POST", f"/api/v1/users/{left}/erasure", token=ADMIN)
+    erasure = await users.request("POST", f"/api/v1/users/{left}/erasure", token=staff("admin"))
     assert erasure.status == 409
     assert erasure.json()["type"] == "/problems/state-conflict"

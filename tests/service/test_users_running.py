@@ -10,7 +10,6 @@ from merkato.inventory.service import service as inventory
 from merkato.users.service import service as users
 
 EMAIL, PASSWORD = "ada@example.org", "seven plain wooden boats"
-ADMIN = harness.user_token(role="admin")
 OBEYED_S = 60.0  # as promised
 
 
@@ -29,6 +28,7 @@ async def place(new_database, nats_urls):
 
 
 async def test_a_changed_role_is_obeyed_everywhere(place):
+    admin = harness.user_token(role="admin")
     settings = Users(argon2_time_cost=1, argon2_memory_kib=64)
     config = Config(keys=harness.KEYS, users=settings)
     async with (
@@ -43,7 +43,7 @@ async def test_a_changed_role_is_obeyed_everywhere(place):
 
         async def change(etag, **changes):
             path, headers = f"/api/v1/users/{me['id']}", {"If-Match": etag}
-            answer = await ask("PATCH", path, changes, token=ADMIN, headers=headers)
+            answer = await ask("PATCH", path, changes, token=admin, headers=headers)
             assert answer.status == 200
 
         async def statuses(token):

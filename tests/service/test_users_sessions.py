@@ -19,7 +19,6 @@ from merkato.users.service import service
 PASSWORD = "seven plain wooden boats"
 NEW_PASSWORD = "nine tired orange lamps"
 EMAIL = "ada@example.org"
-NOTIFICATIONS = harness.service_token("notifications", "users")
 
 
 @pytest.fixture
@@ -29,6 +28,11 @@ async def users(new_database):
     async with harness.alone(service(config), new_database) as alone:
         await post(alone, "register", email=EMAIL, password=PASSWORD)
         yield alone
+
+
+def notifications():
+    """Make the token of a service; it lives for a minute."""
+    return harness.service_token("notifications", "users")
 
 
 async def post(users, path, **body):
@@ -163,7 +167,7 @@ async def assert_refused(users, access_token):
 
 async def link_for(users, event_type):
     token_id = (await users.said(event_type))[-1].token_id
-    return await users.request("POST", f"/api/v1/auth/links/{token_id}", token=NOTIFICATIONS)
+    return await users.request("POST", f"/api/v1/auth/links/{token_id}", token=notifications())
 
 
 async def reset_token(users):
@@ -182,12 +186,12 @@ async def test_a_link_is_for_services_alone_and_the_same_at_every_asking(users):
     token_id = (await users.said(EmailVerificationRequested))[0].token_id
     path = f"/api/v1/auth/links/{token_id}"
     forged = {"Host": "evil.test", "X-Forwarded-Host": "evil.test"}
-    answer = await users.request("POST", path, token=NOTIFICATIONS, headers=forged)
+    answer = await users.request("POST", path, token=notifications(), headers=forged)
     assert answer.body == first.body
     for token in (None, harness.user_token(role="admin")):
         assert (await users.request("POST", path, token=token)).status == 404
     stranger = f"/api/v1/auth/links/{uuid4()}"
-    assert (await users.request("POST", stranger, token=NOTIFICATIONS)).status == 404
+    assert (await users.request("POST", stranger, token=notifications())).status == 404
 
 
 async def test_an_address_is_verified_once(users):
