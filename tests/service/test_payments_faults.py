@@ -98,6 +98,34 @@ async def test_two_processes_ask_once(desk):
     assert rows[0]["most"] == 1
 
 
+async def test_answer_webhook_and_cancellation_race(desk):
+    """D12: whoever comes first, an order is paid once or has all its money back."""
+    orders = [placed() for _ in range(30)]
+    await desk.hear(*orders)
+
+    async def cancel():
+        for order in orders[::2]:
+            await desk.hear(cancelled(order))
+
+    looking = [desk.alone.run_job("look-at-webhooks") for _ in range(3)]
+    await asyncio.gather(desk.ask(), cancel(), desk.ask(), *looking)
+    await asyncio.sleep(0.5)
+    await desk.alone.run_job("look-at-webhooks")
+    await desk.ask()
+    for n, order in enumerate(orders):
+        row = await desk.row(order.order_id)
+        kept = row["captured_minor"] - row["refunded_minor"]
+        assert kept == (4599 if n % 2 else 0)
+        moved = [
+            amount if kind == "capture" else -amount
+            for kind, amount in await desk.moved(order.order_id)
+        ]
+        assert sum(moved) == kept
+        assert len(moved) <= 2
+    assert await desk.balance() == {"processor": 15 * 4599, "customer": -15 * 4599}
+    assert await desk.alone.dead() == []
+
+
 async def test_an_order_cancelled_while_unknown_is_not_sent_again(desk):
     order = placed(token="pm_standin_forgets")
     await desk.hear(order)

@@ -72,8 +72,6 @@ async def test_what_is_not_signed_is_refused_and_not_kept(desk):
 
 async def test_what_is_signed_but_no_event_is_malformed(desk):
     for body in (b"[]", b"{", b'{"id": 1}', b'"x"', b"\xff"):
-        header = stripe.WebhookSignature
-        del header
         mac = signed(body) if body != b"\xff" else {"stripe-signature": "t=1,v1=0"}
         answer = await desk.request("POST", PATH, body, headers=mac)
         assert answer.status in (400, 401), body
@@ -96,6 +94,20 @@ async def test_what_speaks_of_nothing_known_is_parked(desk):
     [row] = await desk.alone.fetch("select look_at > now() as parked from webhooks")
     assert row["parked"]
     assert await desk.said() == []
+
+
+async def test_what_came_before_the_order_is_taken_up_later(desk):
+    order = placed(token="pm_standin_charge_then_hang")
+    body = event(id="pi_early", metadata={"key": f"{order.order_id}:1"})
+    await desk.request("POST", PATH, body, headers=signed(body))
+    await desk.alone.run_job("look-at-webhooks")
+    await desk.hear(order)
+    desk.deliver = False
+    await desk.ask()
+    await desk.alone.fetch("update operations set ask_at = now() + interval '1 hour'")
+    await desk.alone.fetch("update webhooks set look_at = now()")
+    await desk.settled(order.order_id, "captured")
+    assert await desk.types() == ["PaymentCaptured"]
 
 
 async def test_a_webhook_moves_nothing_by_itself(desk):

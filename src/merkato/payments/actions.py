@@ -94,8 +94,10 @@ async def change(
     return before, done.payment
 
 
-async def pay_again(tx: Tx, payment: Payment, method: Method, token: str | None) -> Payment:
-    """Begin a new attempt after a decline. Raises StateConflict, also after `pay_until`."""
+async def pay_again(tx: Tx, payment: Payment | None, method: Method, token: str | None) -> Payment:
+    """Begin a new attempt after a decline. Raises NotFound, and StateConflict after `pay_until`."""
+    if payment is None:
+        raise NotFound("There is no such payment.")
     if not await store.is_before(tx, payment.pay_until):
         raise StateConflict("The time to pay this order is over.", state=payment.state)
     _, after = await change(tx, payment.id, lambda p: wishes.start(p, method, token, new_id))

@@ -73,22 +73,24 @@ class Access(msgspec.Struct, frozen=True):
     @property
     def principal(self) -> str:
         """Name the owner of idempotency keys. Raises Unauthenticated for whoever shows nothing."""
-        if self.caller.kind != "anonymous":
-            return self.caller.principal
-        if self.shown is None:
+        self.identify()
+        known = self.caller.kind != "anonymous"
+        return self.caller.principal if known else f"token:{self.shown}"
+
+    def identify(self) -> None:
+        """Raise Unauthenticated for whoever shows neither a token of theirs nor of an order."""
+        if self.caller.kind == "anonymous" and self.shown is None:
             raise Unauthenticated("Log in, or send the order's token as X-Order-Token.")
-        return f"token:{self.shown}"
 
     def check(self, found: Payment | PaymentView | None, permission: str) -> None:
         """Let those through whom it concerns. Raises Unauthenticated and NotFound."""
-        assert self.principal
-        if found is not None and (
+        self.identify()
+        if found is None or not (
             self.caller.may(permission)
             or (found.customer_id is not None and found.customer_id == self.caller.user_id)
             or (self.secret and is_thing_token(self.secret, found.order_id, self.shown))
         ):
-            return
-        raise NotFound("There is no such payment.")
+            raise NotFound("There is no such payment.")
 
 
 @post("/api/v1/payments", policy=ANYONE)
@@ -112,9 +114,8 @@ async def pay(
     async def work(tx: Tx) -> Answer:
         payment = (await store.lock(tx, [data.order_id])).get(data.order_id)
         access.check(payment, WRITE)
-        assert payment is not None
-        await actions.pay_again(tx, payment, data.method, data.payment_token)
-        return await _accepted(tx, payment.id)
+        after = await actions.pay_again(tx, payment, data.method, data.payment_token)
+        return await _accepted(tx, after.id)
 
     return respond(await once(db, (access.principal, "POST /payments", key), data, work))
 
@@ -136,7 +137,8 @@ async def payments(
     if since is not None and since.tzinfo is None:
         raise Validation.at("/since", "A time needs its offset from UTC.")
     access = Access(caller, order_token, order_secret)
-    if not caller.may(READ) and order_id is None and access.principal:
+    access.identify()
+    if not caller.may(READ) and order_id is None:
         raise Validation.at("/order_id", "Name the order.")
     after = decode_cursor(cursor, tuple[datetime, UUID])
     async with db.reading() as tx:
