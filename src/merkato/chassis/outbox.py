@@ -108,6 +108,8 @@ select seq, id, type, key, sequence, body, hidden, cause, request_id, said_at, t
  order by seq limit $1
 """
 PUBLISHED = """
+with acked as (update broker set acked_seq = $3, acked_id = $4
+                where $3 > coalesce(acked_seq, 0))
 update outbox set published_at = clock_timestamp(), stream_seq = p.stream_seq
   from unnest($1::bigint[], $2::bigint[]) p(seq, stream_seq) where outbox.seq = p.seq
 """
@@ -124,9 +126,11 @@ async def relay_once(db: Database, bus: Bus, source: str) -> int:
     reach("relay-selected")
     outcome = await bus.publish([_message(row, source) for row in rows])
     reach("relay-published")
-    seqs = [row["seq"] for row in rows[: len(outcome.stream_seqs)]]
+    taken = [(n, row["id"]) for n, row in zip(outcome.stream_seqs, rows, strict=False)]
+    seqs = [row["seq"] for row in rows[: len(taken)]]
     async with db.reading() as tx:
-        await tx.execute(PUBLISHED, seqs, outcome.stream_seqs)
+        if taken:
+            await tx.execute(PUBLISHED, seqs, outcome.stream_seqs, *max(taken))
         if outcome.refusal is not None:
             refused = rows[len(seqs)]
             log.error("event refused by the broker", id=refused["id"], why=outcome.refusal)
@@ -202,14 +206,11 @@ async def relay_forever(db: Database, bus: Bus, source: str) -> None:
             continue
 
 
-HIGHEST = """
-select stream_seq, id, tries from outbox where stream_seq is not null and published_at is not null
- order by stream_seq desc limit 1
-"""
-KNOWN = "select created from broker"
+KNOWN = "select created, acked_seq, acked_id from broker"
 REMEMBER = """
 insert into broker (created) values ($1)
-on conflict (one) do update set created = excluded.created, checked_at = clock_timestamp()
+on conflict (one) do update
+   set created = excluded.created, acked_seq = null, acked_id = null, checked_at = clock_timestamp()
 """
 PUBLISH_AGAIN = """
 update outbox set published_at = null, stream_seq = null
@@ -224,13 +225,11 @@ async def check_broker(db: Database, bus: Bus, source: str) -> bool:
     """
     stream = await bus.stream()
     async with db.reading() as tx:
-        known = await tx.fetchval(KNOWN)
-        highest = await tx.fetchrow(HIGHEST)
-    lost = known is not None and known != stream.created
-    if highest and not lost and highest["stream_seq"] >= stream.first_seq:
-        wanted = str(highest["id"])
-        found = await bus.message_id(highest["stream_seq"])
-        lost = found is None or found.split(".r")[0] != wanted
+        known = await tx.fetchrow(KNOWN)
+    lost = known is not None and known["created"] != stream.created
+    if known is not None and not lost and (known["acked_seq"] or 0) >= stream.first_seq:
+        found = await bus.message_id(known["acked_seq"])
+        lost = found is None or found.split(".r")[0] != str(known["acked_id"])
     if lost:
         log.error("the broker lost what it had acknowledged", service=source, epoch=stream.created)
         async with db.transaction() as tx:

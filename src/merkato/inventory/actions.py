@@ -24,18 +24,22 @@ class OrderNews(msgspec.Struct, frozen=True):
 
 
 async def follow_orders(tx: Tx, news: Sequence[OrderNews]) -> None:
-    """Apply a batch of orders' events to their holds: locked once, folded, written once."""
-    moving = [one for one in news if one.heard is not Heard.PLACED]
-    shelf = await store.lock_stock(tx, [sku for one in moving for sku in one.wanted])
+    """Apply a batch of orders' events to their holds: locked once, folded, written once.
+
+    That an order was placed changes nothing while its hold lasts: before the clock ends a hold,
+    orders is asked.
+    """
+    held = await store.held(tx, [one.order_id for one in news if one.heard is Heard.PLACED])
+    ending = {one.order_id for one in news if one.heard is not Heard.PLACED}
+    news = [one for one in news if one.order_id in ending or one.order_id not in held]
+    if not news:
+        return
+    shelf = await store.lock_stock(tx, [sku for one in news for sku in one.wanted])
     rows = await store.lock_holds(tx, [one.order_id for one in news])
-    states = {order_id: Hold(row["state"]) for order_id, row in rows.items()}
-    late = [one for one in news if one not in moving and states.get(one.order_id) is not Hold.HELD]
-    if late:  # placed, but its hold has ended: rare, so its stock is locked only now
-        shelf |= await store.lock_stock(tx, [sku for one in late for sku in one.wanted])
-    folding = _Folding(shelf, states)
+    folding = _Folding(shelf, {order_id: Hold(row["state"]) for order_id, row in rows.items()})
     for one in news:
         folding.apply(one)
-    await folding.write(tx, {order_id for order_id, row in rows.items() if row["kept"]})
+    await folding.write(tx)
 
 
 class _Folding:
@@ -71,12 +75,12 @@ class _Folding:
         self.states[one.order_id] = move.to
         self.news[one.order_id] = one
 
-    async def write(self, tx: Tx, kept: set[UUID]) -> None:
+    async def write(self, tx: Tx) -> None:
         """Write what changed: at most four statements for the whole batch."""
         changed = [
             one
             for order_id, one in self.news.items()
-            if self.states[order_id] != self.before.get(order_id) or order_id not in kept
+            if self.states[order_id] != self.before.get(order_id)
         ]
         new = [one for one in changed if one.order_id not in self.before]
         moves = {sku: (a, b) for sku, (a, b) in self.moves.items() if a or b}

@@ -1,9 +1,9 @@
 """The rules of stock and holds. Pure.
 
-A hold is provisional until inventory hears of its order; only provisional holds end by the clock.
-A hold of an order is ended by that order's own events:
+A hold is provisional while nobody knows of its order; only provisional holds end by the clock, and
+orders is asked before. A hold of an order is ended by that order's own events:
 
-held      --placed-->     held, kept
+held      --placed-->     held
 held      --confirmed-->  committed          (the goods leave on_hand and reserved)
 held      --cancelled-->  released
 committed --cancelled-->  released           (the goods come back)

@@ -46,7 +46,7 @@ async def lock_stock(tx: Tx, skus: Sequence[str]) -> dict[str, tuple[int, int]]:
 
 
 LOCK_HOLDS = """
-select order_id, state, kept from reservations where order_id = any($1) order by order_id for update
+select order_id, state from reservations where order_id = any($1) order by order_id for update
 """
 
 
@@ -54,6 +54,14 @@ async def lock_holds(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Row]:
     """Map order to its reservation, locked; the stock they touch is locked before."""
     rows = await tx.fetch(LOCK_HOLDS, sorted(set(order_ids)))
     return {row["order_id"]: row for row in rows}
+
+
+HELD = "select order_id from reservations where order_id = any($1) and state = 'held'"
+
+
+async def held(tx: Tx, order_ids: Sequence[UUID]) -> set[UUID]:
+    """Give those of the orders that have a hold."""
+    return {row["order_id"] for row in await tx.fetch(HELD, list(order_ids))}
 
 
 SET_HOLDS = """

@@ -184,6 +184,7 @@ class _Moves:
         if credited:
             await rows.add_credits(tx, credited)
         if self.ended:
+            await rows.no_longer_standing(tx, [step.after.order_id for step, _ in self.ended])
             told = sorted({step.after.order_id for step, _ in self.ended})
             lines, contacts = await rows.lines(tx, told), await rows.contacts(tx, told)
             for step, cause in self.ended:

@@ -20,11 +20,12 @@ create table outbox (  -- what was said; kept after publishing so that a lost br
     check (octet_length(body) + coalesce(octet_length(hidden), 0) <= 524288)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000);
 create index outbox_unpublished on outbox (seq) where published_at is null;
-create index outbox_by_stream_seq on outbox (stream_seq desc) where stream_seq is not null;
 
 create table broker (  -- what we know of the stream we published to
     one        boolean     primary key default true check (one),
     created    text        not null,  -- when the stream says it was created
+    acked_seq  bigint,                -- the highest place the stream gave to an event of ours …
+    acked_id   uuid,                  -- … and that event
     checked_at timestamptz not null default now()
 );
 

@@ -41,7 +41,7 @@ create table reservations (
     order_id   uuid        primary key,
     body       bytea       not null,  -- SHA-256 of the merged, sorted lines: another body is another order
     state      text        not null check (state in ('held', 'committed', 'released', 'expired')),
-    kept       boolean     not null default false,  -- inventory heard of the order: no clock ends it
+    kept       boolean     not null default false,  -- orders knows of it: no clock ends it
     principal  text        not null,
     expires_at timestamptz not null,
     changed_at timestamptz not null default clock_timestamp()

@@ -319,7 +319,7 @@ def _new_order(
         priced=priced,
         contact=basket.contact,
         shipping_address=basket.shipping_address,
-        billing_address=basket.billing_address or basket.shipping_address,
+        billing_address=basket.billing_address,
         metadata=asked.data.metadata,
         placed_at=now,
         pay_until=now + timedelta(seconds=settings.pay_within_s),

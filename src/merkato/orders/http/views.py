@@ -125,7 +125,7 @@ def placed(order: NewOrder) -> OrderView:
         ),
         contact=order.contact,
         shipping_address=order.shipping_address,
-        billing_address=order.billing_address,
+        billing_address=order.billing_address or order.shipping_address,
         metadata=order.metadata,
         placed_at=order.placed_at,
         pay_until=order.pay_until,

@@ -109,20 +109,24 @@ create table orders (
     placed_at        timestamptz not null,
     reference_time   timestamptz,
     pay_until        timestamptz not null,
-    look_at          timestamptz,              -- when the watch asks about it next
     changed_at       timestamptz not null,
     unique (principal, idempotency_key),
     check (shipping_minor = shipping_net_minor + shipping_tax_minor)
-) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
+) with (fillfactor = 65, autovacuum_vacuum_scale_factor = 0.02);  -- room to confirm in place
 create index orders_of_customer on orders (customer_id, placed_at desc, id desc) where customer_id is not null;
 create index orders_by_time on orders (placed_at desc, id desc);
-create index orders_standing on orders (look_at) where status = 'placed';
+
+create table standing (  -- placed orders, until they are confirmed or cancelled; for the watch
+    order_id uuid        primary key references orders,
+    look_at  timestamptz not null  -- when to ask about it next
+) with (autovacuum_vacuum_scale_factor = 0.05);
+create index standing_by_time on standing (look_at);
 
 create table order_contacts (  -- all that is personal about an order, in one row
     order_id         uuid  primary key references orders,
     contact          jsonb,
     shipping_address jsonb,
-    billing_address  jsonb
+    billing_address  jsonb  -- null: the shipping address
 );
 
 create table order_lines (  -- as it was at placing; only the counters change

@@ -105,8 +105,9 @@ async def contacts(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Contact | No
 
 
 STANDING = """
-select id, pay_until, now() >= pay_until as over from orders
- where status = 'placed' and look_at < clock_timestamp() order by look_at limit $1
+select o.id, clock_timestamp() >= o.pay_until as over
+  from standing s join orders o on o.id = s.order_id
+ where s.look_at < clock_timestamp() order by s.look_at limit $1
 """
 
 
@@ -116,14 +117,22 @@ async def standing(tx: Tx, limit: int) -> list[Row]:
 
 
 LOOK_LATER = """
-update orders set look_at = clock_timestamp() + make_interval(secs => $2)
- where id = any($1) and status = 'placed'
+update standing set look_at = clock_timestamp() + make_interval(secs => $2)
+ where order_id = any($1)
 """
 
 
 async def look_later(tx: Tx, order_ids: Sequence[UUID], seconds: float) -> None:
     """Ask about these again after a while."""
     await tx.execute(LOOK_LATER, sorted(order_ids), seconds)
+
+
+NO_LONGER_STANDING = "delete from standing where order_id = any($1)"
+
+
+async def no_longer_standing(tx: Tx, order_ids: Sequence[UUID]) -> None:
+    """Take orders that were confirmed or cancelled off the watch."""
+    await tx.execute(NO_LONGER_STANDING, sorted(order_ids))
 
 
 STATE = """
@@ -142,7 +151,8 @@ select o.id, o.number, o.customer_id, o.status, o.reason, o.payment_status, o.fu
        o.currency, o.locale, o.payment_method, o.shipping_method, o.tax_included, o.items_minor,
        o.discount_minor, o.shipping_minor, o.shipping_net_minor, o.shipping_tax_minor,
        o.shipping_rate_bp, o.tax_minor, o.grand_minor, o.credited_minor, o.metadata, o.placed_at,
-       o.pay_until, o.cart_id, c.contact, c.shipping_address, c.billing_address,
+       o.pay_until, o.cart_id, c.contact, c.shipping_address,
+       coalesce(c.billing_address, c.shipping_address) as billing_address,
        (select json_agg(json_build_object(
                 'line_no', l.line_no, 'sku', l.sku, 'quantity', l.quantity, 'title', l.title,
                 'options', l.options, 'image', l.image, 'list_price_minor', l.list_price_minor,

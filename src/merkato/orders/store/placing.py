@@ -76,20 +76,19 @@ insert into orders (id, number, principal, idempotency_key, fingerprint, custome
                     status, payment_status, steps, currency, locale, payment_method,
                     shipping_method, tax_included, items_minor, shipping_minor, shipping_net_minor,
                     shipping_tax_minor, shipping_rate_bp, tax_minor, grand_minor, metadata,
-                    placed_at, pay_until, look_at, changed_at)
+                    placed_at, pay_until, changed_at)
 select id, number, principal, key, fingerprint, customer_id, cart_id, 'placed', 'due', 1, currency,
        locale, payment_method, shipping_method, tax_included, items_minor, shipping_minor,
        shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor, grand_minor, metadata,
-       placed_at, pay_until, look_at, placed_at
+       placed_at, pay_until, placed_at
   from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[],
               $8::text[], $9::text[], $10::text[], $11::text[], $12::bool[], $13::bigint[],
               $14::bigint[], $15::bigint[], $16::bigint[], $17::int[], $18::bigint[],
-              $19::bigint[], $20::jsonb[], $21::timestamptz[], $22::timestamptz[],
-              $23::timestamptz[])
+              $19::bigint[], $20::jsonb[], $21::timestamptz[], $22::timestamptz[])
        o(id, number, principal, key, fingerprint, customer_id, cart_id, currency, locale,
          payment_method, shipping_method, tax_included, items_minor, shipping_minor,
          shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor, grand_minor,
-         metadata, placed_at, pay_until, look_at)
+         metadata, placed_at, pay_until)
  order by principal, key
     on conflict do nothing returning id
 """
@@ -109,7 +108,7 @@ def _columns(order: NewOrder) -> tuple[Any, ...]:
         order.cart_id, priced.currency, order.locale, order.payment_method,
         priced.shipping_method, priced.tax_included, priced.items_minor, shipping.gross_minor,
         shipping.net_minor, shipping.tax_minor, shipping.rate_bp, priced.tax_minor,
-        priced.grand_minor, order.metadata, order.placed_at, order.pay_until, order.look_at,
+        priced.grand_minor, order.metadata, order.placed_at, order.pay_until,
     )  # fmt: skip
 
 
@@ -126,6 +125,9 @@ select *
               $8::text[], $9::bigint[], $10::bigint[], $11::text[], $12::int[], $13::bigint[],
               $14::bigint[], $15::bigint[], $16::bool[], $17::bool[])
 """
+INSERT_STANDING = """
+insert into standing (order_id, look_at) select * from unnest($1::uuid[], $2::timestamptz[])
+"""
 INSERT_TIMELINE = """
 insert into timeline (order_id, n, what, from_status, to_status, at, actor)
 select id, 1, 'placed', null, 'placed', at, actor
@@ -134,10 +136,11 @@ select id, 1, 'placed', null, 'placed', at, actor
 
 
 async def insert_details(tx: Tx, orders: Sequence[NewOrder]) -> None:
-    """Add contacts, lines and the first step of orders just inserted."""
+    """Add contacts, lines and the first step of orders just inserted, and watch them."""
     await insert_contacts(tx, orders)
     await insert_lines(tx, orders)
     await insert_first_steps(tx, orders)
+    await watch(tx, orders)
 
 
 async def insert_contacts(tx: Tx, orders: Sequence[NewOrder]) -> None:
@@ -164,6 +167,13 @@ async def insert_lines(tx: Tx, orders: Sequence[NewOrder]) -> None:
         for n, line in enumerate(order.priced.lines, 1)
     ]  # fmt: skip
     await tx.execute(INSERT_LINES, *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def watch(tx: Tx, orders: Sequence[NewOrder]) -> None:
+    """Have orders asked about should they stand still."""
+    await tx.execute(
+        INSERT_STANDING, [order.id for order in orders], [order.look_at for order in orders]
+    )
 
 
 async def insert_first_steps(tx: Tx, orders: Sequence[NewOrder]) -> None:
