@@ -1,11 +1,10 @@
 """Products: made, read, changed and archived, and what is said of them."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import pytest
 import pytest_asyncio
+from catalog_bodies import PRODUCTS, STAFF, made, mug, pointer, simple, writer
 from harness import alone, user_token
 
 from merkato.catalog.service import service
@@ -18,71 +17,11 @@ from merkato.contracts.catalog import (
 )
 from merkato.contracts.inventory import StockChanged
 
-STAFF = user_token(role="staff")
-PRODUCTS = "/api/v1/products"
-
 
 @pytest_asyncio.fixture
 async def catalog(new_database):
     async with alone(service(Config()), new_database) as running:
         yield running
-
-
-def mug(**changes):
-    body = {
-        "status": "active",
-        "texts": {
-            "en": {"title": "Stone mug", "slug": "stone-mug", "description": "Holds coffee."},
-            "de": {"title": "Steinbecher", "slug": "steinbecher"},
-        },
-        "options": [{"name": "colour", "values": ["moss", "sand", "clay"]}],
-        "attributes": {"material": "stoneware", "volume_ml": 300, "dishwasher": True},
-        "metadata": {"source": "kiln"},
-        "variants": [
-            {
-                "sku": "MUG-MOSS",
-                "options": {"colour": "moss"},
-                "weight_g": 400,
-                "image": "/pictures/mug.svg",
-                "prices": [
-                    {"currency": "EUR", "amount_minor": 1_800},
-                    {"currency": "EUR", "from_quantity": 10, "amount_minor": 1_500},
-                    {"currency": "USD", "amount_minor": 2_000},
-                ],
-            },
-            {
-                "sku": "MUG-SAND",
-                "options": {"colour": "sand"},
-                "prices": [{"currency": "EUR", "amount_minor": 1_700}],
-            },
-        ],
-    }
-    return body | changes
-
-
-def simple(slug, **changes):
-    body = {"status": "active", "texts": {"en": {"title": slug.title(), "slug": slug}}}
-    return body | changes
-
-
-def writer(catalog):
-    """Send as staff, with If-Match if it is given."""
-
-    async def send(method, path, body=None, *, etag=None, **more):
-        headers = {"if-match": etag} if etag else {}
-        return await catalog.request(method, path, body, token=STAFF, headers=headers, **more)
-
-    return send
-
-
-async def made(catalog, body):
-    answer = await writer(catalog)("POST", PRODUCTS, body)
-    assert answer.status == 201, answer
-    return answer
-
-
-def pointer(answer):
-    return answer.json()["errors"][0]["pointer"]
 
 
 async def test_a_product_is_made_read_and_said(catalog):
@@ -138,20 +77,6 @@ async def test_drafts_are_for_staff(catalog):
     assert seen.json()["texts"]["de"]["title"] == "Steinbecher"
     assert {e.active for e in await catalog.said(VariantPriced)} == {False}
     assert await catalog.said(ProductPublished) == []
-
-
-async def test_only_staff_write(catalog):
-    for token, status in ((None, 401), (user_token(), 403)):
-        for method, path in (
-            ("POST", PRODUCTS),
-            ("PATCH", f"{PRODUCTS}/{uuid4()}"),
-            ("DELETE", f"{PRODUCTS}/{uuid4()}"),
-            ("PUT", f"{PRODUCTS}/{uuid4()}/variants/A"),
-            ("PUT", "/api/v1/variants/A/prices"),
-            ("POST", "/api/v1/categories"),
-        ):
-            answer = await catalog.request(method, path, {}, token=token)
-            assert answer.status == status, (method, path, answer)
 
 
 async def test_a_patch_needs_the_etag(catalog):
@@ -258,78 +183,6 @@ async def test_a_sku_is_unique_whatever_its_case(catalog):
     assert (answer.status, pointer(answer)) == (422, "/variants/1/sku")
 
 
-async def test_variants_are_put_and_archived(catalog):
-    send = writer(catalog)
-    path = f"{PRODUCTS}/{(await made(catalog, mug())).json()['id']}"
-    clay = {"options": {"colour": "clay"}, "prices": [{"currency": "EUR", "amount_minor": 5}]}
-    new = await send("PUT", f"{path}/variants/MUG-CLAY", clay)
-    assert (new.status, new.headers["etag"]) == (201, '"v2"')
-    assert (await send("PUT", f"{path}/variants/mug-clay", clay)).status == 428
-    assert (await send("PUT", f"{path}/variants/mug-clay", clay, etag='"v1"')).status == 412
-    heavier = await send("PUT", f"{path}/variants/mug-clay", {**clay, "weight_g": 7}, etag='"v2"')
-    assert heavier.status == 200
-    kept = heavier.json()["variants"][2]
-    assert (kept["sku"], kept["weight_g"], kept["prices"][0]["amount_minor"]) == ("MUG-CLAY", 7, 5)
-    gone = await send("DELETE", f"{path}/variants/MUG-CLAY", etag='"v3"')
-    assert gone.status == 204
-    said = [(e.version, e.active) for e in await catalog.said(VariantPriced) if e.sku == "MUG-CLAY"]
-    assert said == [(1, True), (2, True), (3, False)]
-    assert (await catalog.said(ProductChanged))[-1].skus == ("MUG-MOSS", "MUG-SAND")
-    page = await catalog.request("GET", f"{PRODUCTS}/stone-mug")
-    assert [v["sku"] for v in page.json()["variants"]] == ["MUG-MOSS", "MUG-SAND"]
-    back = await send("PUT", f"{path}/variants/MUG-CLAY", clay, etag=page.headers["etag"])
-    assert back.status == 200
-    assert (await catalog.said(VariantPriced))[-1].active
-
-
-async def test_variants_can_be_told_apart(catalog):
-    send = writer(catalog)
-    path = f"{PRODUCTS}/{(await made(catalog, mug())).json()['id']}"
-    for options in ({"colour": "moss"}, {}, {"colour": "red"}, {"colour": "clay", "size": "L"}):
-        answer = await send("PUT", f"{path}/variants/NEW", {"options": options})
-        assert (answer.status, pointer(answer)) == (422, "/options"), options
-
-
-async def test_prices_are_replaced_whole(catalog):
-    send = writer(catalog)
-    await made(catalog, mug())
-    prices = {"prices": [{"currency": "EUR", "amount_minor": 999}]}
-    path = "/api/v1/variants/mug-moss/prices"
-    assert (await send("PUT", path, prices)).status == 428
-    assert (await send("PUT", path, prices, etag='"v9"')).status == 412
-    assert (await send("PUT", "/api/v1/variants/none/prices", prices, etag='"v1"')).status == 404
-    put = await send("PUT", path, prices, etag='"v1"')
-    assert (put.status, put.headers["etag"]) == (200, '"v2"')
-    said = (await catalog.said(VariantPriced))[-1]
-    assert (said.sku, said.version) == ("MUG-MOSS", 2)
-    assert [(p.currency, p.amount_minor, p.tax_included) for p in said.prices] == [
-        ("EUR", 999, True)
-    ]
-    twice = {"prices": [prices["prices"][0], prices["prices"][0]]}
-    answer = await send("PUT", path, twice, etag='"v2"')
-    assert (answer.status, pointer(answer)) == (422, "/prices/1")
-
-
-async def test_a_price_of_tomorrow_counts_tomorrow(catalog):
-    send = writer(catalog)
-    await made(catalog, mug())
-    soon = datetime.now(UTC) + timedelta(seconds=1)
-    prices = [
-        {"currency": "EUR", "amount_minor": 100},
-        {"currency": "EUR", "amount_minor": 90, "valid_from": soon.isoformat()},
-    ]
-    await send("PUT", "/api/v1/variants/MUG-MOSS/prices", {"prices": prices}, etag='"v1"')
-    assert await catalog.run_job("tell-prices") == 0
-    assert [p.amount_minor for p in (await catalog.said(VariantPriced))[-1].prices] == [100]
-    await asyncio.sleep(1.1)
-    assert await catalog.run_job("tell-prices") == 1
-    last = (await catalog.said(VariantPriced))[-1]
-    assert (last.version, [p.amount_minor for p in last.prices]) == (3, [90])
-    page = await catalog.request("GET", f"{PRODUCTS}/stone-mug")
-    assert page.json()["variants"][0]["price"]["amount_minor"] == 90
-    assert await catalog.run_job("tell-prices") == 0
-
-
 async def test_the_newest_stock_counts(catalog):
     await made(catalog, mug())
 
@@ -370,67 +223,6 @@ async def test_a_repeat_with_its_key_makes_one_product(catalog):
     assert answers[1].headers["idempotent-replayed"] == "true"
     other = await send("POST", PRODUCTS, simple("other"), key="a-key-of-this-test")
     assert other.status == 422
-
-
-def with_variant(**changes):
-    return simple("x", variants=[{"sku": "X", **changes}])
-
-
-def with_price(**changes):
-    return with_variant(prices=[{"currency": "EUR", "amount_minor": 1, **changes}])
-
-
-WRONG = [
-    (simple("x", texts={}), "/texts"),
-    (simple("x", texts={"de": {"title": "Nur deutsch"}}), "/texts"),
-    (simple("x", texts={"en": {"title": "!!!"}}), "/texts/en/slug"),
-    (simple("x", texts={"en": {"title": "A\x01B"}}), "/texts/.../title"),
-    (simple("x", texts={"en": {"title": "A", "slug": "not a slug"}}), "/texts/.../slug"),
-    (simple("x", texts={"en": {"title": "A", "slug": str(uuid4())}}), "/texts/en/slug"),
-    (simple("x", status="sold"), "/status"),
-    (simple("x", surprise=1), ""),
-    (simple("x", attributes={"a": 1.5}), "/attributes/..."),
-    (simple("x", attributes={"a": 10**30}), "/attributes/..."),
-    (simple("x", attributes={str(n): n for n in range(51)}), "/attributes"),
-    (simple("x", categories=[str(uuid4())]), "/categories"),
-    (simple("x", options=[{"name": "a", "values": ["b", "b"]}]), "/options/0/values"),
-    (simple("x", variants=[{"sku": f"S{n}"} for n in range(101)]), "/variants"),
-    (with_variant(sku="with space"), "/variants/0/sku"),
-    (with_variant(sku=""), "/variants/0/sku"),
-    (with_variant(weight_g=-1), "/variants/0/weight_g"),
-    (with_variant(image="javascript:alert(1)"), "/variants/0/image"),
-    (with_price(amount_minor=-1), "/variants/0/prices/0/amount_minor"),
-    (with_price(amount_minor=10**13), "/variants/0/prices/0/amount_minor"),
-    (with_price(amount_minor=1.5), "/variants/0/prices/0/amount_minor"),
-    (with_price(amount_minor="1"), "/variants/0/prices/0/amount_minor"),
-    (with_price(currency="eur"), "/variants/0/prices/0/currency"),
-    (with_price(from_quantity=0), "/variants/0/prices/0/from_quantity"),
-    (with_price(price_list="vip"), "/variants/0/prices/0/price_list"),
-    (with_price(valid_from="2026-01-01T00:00:00"), "/variants/0/prices/0/valid_from"),
-    (with_price(valid_from="0001-01-01T00:00:00+14:00"), "/variants/0/prices/0/valid_from"),
-    (with_price(valid_from="9999-12-31T23:59:59-14:00"), "/variants/0/prices/0/valid_from"),
-]
-
-
-@pytest.mark.parametrize(("body", "where"), WRONG)
-async def test_what_is_wrong_is_pointed_at(catalog, body, where):
-    answer = await writer(catalog)("POST", PRODUCTS, body)
-    assert (answer.status, pointer(answer)) == (422, where), answer
-    assert await catalog.said() == []
-
-
-async def test_what_cannot_be_read_is_malformed(catalog):
-    send = writer(catalog)
-    for body in (b"{", b"\xff", b'{"status": NaN}'):
-        assert (await send("POST", PRODUCTS, body)).status == 400, body[:20]
-    for body in (b"[]", b"[" * 100_000, b"null", b'"x"', b"{}"):
-        assert (await send("POST", PRODUCTS, body)).status == 422, body
-    nul = await send("POST", PRODUCTS, b'{"texts": {"en": {"title": "a\\u0000"}}}')
-    assert nul.status == 422
-    for name in ("%F0%9F%8D%B5", "x" * 3_000, "..", "a b", "-", "0" * 36):
-        assert (await catalog.request("GET", f"{PRODUCTS}/{name}")).status == 404, name
-    assert (await send("PUT", f"{PRODUCTS}/not-an-id/variants/A", {})).status in (404, 422)
-    assert (await send("PUT", f"{PRODUCTS}/{uuid4()}/variants/a%20b", {})).status in (404, 422)
 
 
 async def test_pages_read_together_are_each_what_was_asked_for(catalog):

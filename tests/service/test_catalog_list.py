@@ -5,6 +5,7 @@ import pytest_asyncio
 from harness import alone, user_token
 
 from merkato.catalog.service import service
+from merkato.chassis.http import encode_cursor
 from merkato.config import Config
 from merkato.contracts.inventory import StockChanged
 
@@ -172,7 +173,7 @@ async def test_a_page_says_what_a_list_shows(catalog):
 
 
 async def test_what_a_list_does_not_know_is_refused(catalog):
-    await add(catalog, "A")
+    product = await add(catalog, "A")
     await add(catalog, "B")
     page = (await catalog.request("GET", f"{PRODUCTS}?limit=1&sort=title")).json()
     cursor = page["next_cursor"]
@@ -199,6 +200,11 @@ async def test_what_a_list_does_not_know_is_refused(catalog):
         answer = await catalog.request("GET", f"{PRODUCTS}?{query}")
         assert answer.status == 422, (query, answer)
         assert answer.json()["errors"][0]["pointer"] == where, (query, answer)
+    for forged in ([2**63 - 1], [2**52], [-2], ["x"], [None], [1.5]):
+        for sort in ("newest", "price", "-price", "title", "relevance"):
+            place = encode_cursor(sort, *forged, product["id"])
+            answer = await catalog.request("GET", f"{PRODUCTS}?sort={sort}&cursor={place}")
+            assert answer.status in (200, 422), (sort, forged, answer)
     many = "&".join(f"attr.{n}=1" for n in range(11))
     assert (await catalog.request("GET", f"{PRODUCTS}?{many}")).status == 422
     for odd in ("q=%ff%fe", "q=%F0%9F%8D%B5", "q=a%26b", "attr.a=%ff", "q=" + 100 * "a%20"):

@@ -4,5 +4,6 @@ Owns products with their texts, variants and prices, and the tree of categories.
 Says ProductPublished, ProductChanged, ProductArchived, and VariantPriced: all that must be known
 to sell a sku, whole at every change.
 Hears inventory.stock_changed, for "in stock: yes, few, no".
-Asks nobody. Answers /api/v1/products, /api/v1/variants and /api/v1/categories.
+Asks nobody.
+Answers /api/v1/products, /api/v1/variants and /api/v1/categories.
 """

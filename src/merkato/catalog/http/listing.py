@@ -40,7 +40,7 @@ class ByNumber(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     """What a cursor says in an order by a number."""
 
     sort: str
-    position: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)]
+    position: Annotated[int, msgspec.Meta(ge=-1, le=2**52)]
     id: UUID
 
 

@@ -71,11 +71,11 @@ async def by_newest(tx: Tx, wanted: Wanted, after: Place | None) -> list[Row]:
 
 
 CHEAPEST = """
-select *, coalesce(m.from_minor, 9223372036854775807) as position
+select *, coalesce(m.from_minor, 4503599627370496) as position
   from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
  where $11::bigint is null
-    or (coalesce(m.from_minor, 9223372036854775807), m.id) > ($11, $12::uuid)
- order by coalesce(m.from_minor, 9223372036854775807), m.id limit $13
+    or (coalesce(m.from_minor, 4503599627370496), m.id) > ($11, $12::uuid)
+ order by coalesce(m.from_minor, 4503599627370496), m.id limit $13
 """
 
 
