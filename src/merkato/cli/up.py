@@ -72,8 +72,8 @@ async def _until_stopped(home: Home, asked: Config, each: bool, demo: bool) -> N
             settings = await _start(running, home, asked, each)
             if demo and settings.environment == "development":
                 await _seed_once(home)
-            running.say_ready()
             _welcome(home, settings)
+            running.say_ready()  # last: `up --detach` prints what was said until now
             try:
                 await asyncio.Event().wait()
             finally:
