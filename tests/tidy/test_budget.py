@@ -5,25 +5,29 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src/merkato"
-SERVICE_LINES_MAX = 1_100
-
 ENGINES = "chassis/engines/*.py chassis/supervisor.py"
 
 # What is counted, below src/merkato (patterns; after "but" those left out); the most lines, blank
-# ones included; why it is not less.
+# ones included; why it is not less. The plan of the spine said 11,000; raised once, when the spine
+# stood and every part had its tests: docstrings, one argument per line and bodies of requests are
+# half of it. Whoever raises a number again writes the sentence why.
 BUDGET = [
-    (f"chassis/**/*.py but {ENGINES}", 1_800, "the frame of every service, read by everybody"),
+    (f"chassis/**/*.py but {ENGINES}", 2_900, "the frame: bus, outbox, inbox, edge, batches, keys"),
     (ENGINES, 1_400, "split from the frame: starting and supervising engines concerns no service"),
     ("contracts/**/*.py", 900, "what services say to each other and nothing else"),
-    ("users/**/*.py", SERVICE_LINES_MAX, "a service is read in an hour"),
-    ("catalog/**/*.py", SERVICE_LINES_MAX, "the same"),
-    ("inventory/**/*.py", SERVICE_LINES_MAX, "the same"),
-    ("orders/**/*.py", SERVICE_LINES_MAX, "the same"),
-    ("payments/**/*.py", SERVICE_LINES_MAX, "the same"),
-    ("notifications/**/*.py", SERVICE_LINES_MAX, "the same"),
+    ("users/**/*.py", 2_100, "accounts, sessions, throttling, links, erasure: hostile ground"),
+    ("catalog/**/*.py", 2_300, "products, lists, search, tree: most of it is shapes and SQL"),
+    ("inventory/**/*.py", 1_100, "a service is read in an hour"),
+    ("orders/**/*.py", 2_800, "carts, pricing, placing in batches, and an order's life"),
+    ("payments/**/*.py", 2_300, "attempts, operations, unknowns, refunds, webhooks, the ledger"),
+    ("notifications/**/*.py", 1_600, "a third of it is building mails by hand, 40 times as fast"),
     ("gateway/**/*.py", 500, "prefixes, limits and pages of documentation; it has no database"),
-    ("**/*.py", 11_000, "the spine as a whole; each later capability adds a line here"),
-    ("**/*.sql", 900, "six small schemas"),
+    ("audit/**/*.py", 1_500, "eighteen laws over six databases"),
+    ("cli/**/*.py", 1_200, "commands with their progress and their errors"),
+    ("demo/**/*.py", 400, "reading and seeding the demo shop"),
+    ("outside/**/*.py", 3_000, "a processor and a mailbox that break on request; not the product"),
+    ("**/*.py", 23_500, "the spine as a whole; each later capability adds a line here"),
+    ("**/*.sql", 1_000, "six schemas, the frame's, and the stand-ins'"),
 ]
 
 

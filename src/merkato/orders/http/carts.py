@@ -196,11 +196,12 @@ async def add_line(
     cart_id: UUID, data: AddLine, request: HTTPRequest, caller: Caller, placing: Placing
 ) -> Response[CartView]:
     """Add pieces of a sku; the same sku adds up. 422 unknown-product, 409 once ordered."""
-    cart = await _mine(cart_id, request, caller, placing)
-    if len(cart.lines) >= LINES_MAX and all(line.sku != data.sku for line in cart.lines):
-        raise Validation.at("/sku", f"A cart has at most {LINES_MAX} lines.")
     async with placing.db.reading() as tx:
-        offer = (await offers.offers(tx, [data.sku])).get(data.sku)
+        cart = _owned(await carts.cart(tx, cart_id), request, caller, placing)
+        if len(cart.lines) >= LINES_MAX and all(line.sku != data.sku for line in cart.lines):
+            raise Validation.at("/sku", f"A cart has at most {LINES_MAX} lines.")
+        known = await offers.offers(tx, [data.sku, *(line.sku for line in cart.lines)])
+        offer = known.get(data.sku)
         if offer is None or price_of(offer, cart.currency, data.quantity) is None:
             raise UnknownProduct(f"We do not sell {data.sku} in {cart.currency}.", skus=[data.sku])
         had = sum(line.quantity for line in cart.lines if line.sku == data.sku)
@@ -211,7 +212,7 @@ async def add_line(
             raise StateConflict("This cart was ordered or merged.")
         after = await carts.cart(tx, cart_id)
     assert after is not None
-    return await _show(after, placing, status=201)
+    return await _show(after, placing, known, status=201)
 
 
 @patch("/api/v1/carts/{cart_id:uuid}/lines/{line_id:uuid}", policy=ANYONE)
@@ -301,19 +302,27 @@ async def _mine(
     cart_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
 ) -> carts.Cart:
     async with placing.db.reading() as tx:
-        cart = await carts.cart(tx, cart_id)
+        return _owned(await carts.cart(tx, cart_id), request, caller, placing)
+
+
+def _owned(
+    cart: carts.Cart | None, request: HTTPRequest, caller: Caller, placing: Placing
+) -> carts.Cart:
     token = request.headers.get("x-cart-token")
     if cart is None or not owns(cart, caller, token, placing.settings.token_secret):
         raise NotFound("There is no such cart.")
     return cart
 
 
-async def _show(cart: carts.Cart, placing: Placing, *, status: int = 200) -> Response[CartView]:
-    """Show a cart at today's prices."""
-    known: dict[str, Offer] = {}
-    if cart.lines:
+async def _show(
+    cart: carts.Cart, placing: Placing, known: dict[str, Offer] | None = None, *, status: int = 200
+) -> Response[CartView]:
+    """Show a cart at today's prices; `known` are offers just read."""
+    known = known or {}
+    missing = [line.sku for line in cart.lines if line.sku not in known]
+    if missing:
         async with placing.db.reading() as tx:
-            known = await offers.offers(tx, [line.sku for line in cart.lines])
+            known = known | await offers.offers(tx, missing)
     priced = _price(cart, known, await placing.terms())
     view = CartView(
         id=cart.id,
