@@ -1,0 +1,220 @@
+"""A small shop at rest, written straight into the databases of its services, for audits to read.
+
+Four orders: A on account and confirmed, B by card and confirmed, C confirmed, then cancelled and
+refunded, D declined, which waits for its customer.
+"""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg
+from harness import migrated
+
+from merkato.audit import audit
+from merkato.chassis.engines import provision
+from merkato.chassis.ids import first_id, new_id
+from merkato.config import SERVICES
+
+A, B, C, D = (UUID(f"{letter * 8}-0000-8000-8000-000000000000") for letter in "abcd")
+AGO = datetime.now(UTC) - timedelta(hours=1)
+GRAND = 2_490  # 2 × tea at 1000 and shipping at 490; 20 % of the 2000, 90 of the 490 are tax
+
+ORDER = """
+insert into orders (id, number, principal, idempotency_key, fingerprint, status, reason, steps,
+                    payment_status, currency, locale, payment_method, tax_included, items_minor,
+                    shipping_minor, shipping_net_minor, shipping_tax_minor, shipping_rate_bp,
+                    tax_minor, grand_minor, credited_minor, placed_at, pay_until, changed_at)
+values ($1::uuid, $2::text, 'user:' || $1::uuid, 'key-of-' || $2::text, '\\x00', $3, $4, $5, $6,
+        'EUR', 'en', $7, true, 2000, 490, 400, 90, 2250, 423, 2490, $8, $9, $10, $9)
+"""
+LINE = """
+insert into order_lines (order_id, line_no, sku, quantity, title, options, price_list,
+                         list_price_minor, unit_price_minor, tax_class, rate_bp, net_minor,
+                         tax_minor, gross_minor, tracked, requires_shipping)
+values ($1, 1, 'tea', 2, 'Tea', '{}', 'standard', 1000, 1000, 'standard', 2000, 1667, 333, 2000,
+        true, true)
+"""
+STEP = """
+insert into timeline (order_id, n, what, from_status, to_status, at, actor)
+values ($1, $2, coalesce($4::text, 'payment_declined'), $3, $4::text, $5, 'test')
+"""
+SAY = """
+insert into outbox (id, type, key, sequence, body, said_at, published_at, stream_seq)
+values ($1, $2, $3, $4, '{}', $5, $5, 1)
+"""
+HOLD = """
+insert into reservations (order_id, body, state, kept, principal, expires_at, changed_at)
+values ($1, '\\x00', $2, true, '', $3, $3)
+"""
+PAYMENT = """
+insert into payments (id, order_id, wanted, method, amount_minor, currency, state, attempt,
+                      authorised_minor, captured_minor, refunded_minor, pay_until, created_at,
+                      changed_at)
+values ($1, $1, $2, $3, 2490, 'EUR', $4, 1, $5, $6, $7, $8, $8, $8)
+"""
+OPERATION = """
+insert into operations (id, payment_id, kind, key, attempt, method, amount_minor, currency, state,
+                        reference, created_at, ended_at)
+values ($1, $2, $3, $4, 1, $5, 2490, 'EUR', $6, $7, $8, $8)
+"""
+ENTRY = """
+insert into entries (operation_id, posting, account, amount_minor, currency, order_id, payment_id)
+select $1::uuid, 1, account, amount, 'EUR', $2::uuid, $2::uuid
+  from unnest($3::text[], $4::bigint[]) e(account, amount)
+"""
+MAIL = """
+insert into messages (id, channel, fact, template, locale, recipient, data, state, created_at,
+                      sent_at)
+values ($1, 'email', $2, $3, 'en', 'ada@merkato.example', '{}', 'sent', $4, $4)
+"""
+ACCOUNTS = {
+    "authorise": ("receivable", "customer"),
+    "capture": ("processor", "receivable"),
+    "refund": ("customer", "processor"),
+}
+
+
+def old_id():
+    """An event's id of an hour ago."""
+    return UUID(int=first_id(AGO).int | (new_id().int & ((1 << 60) - 1)))
+
+
+class Story:
+    """What was written while four orders were placed and ended: (service, SQL, values)."""
+
+    def __init__(self):
+        self.writes = []
+        self.write("inventory", "insert into stock (sku, on_hand, reserved) values ('tea', 6, 2)")
+        self.journal(10, "initial", None)
+        ends = ("placed", "confirmed"), ("placed", "confirmed", "cancelled"), ("placed",)
+        self.order(A, "A", ends[0], "authorised", "on_account", "committed")
+        self.order(B, "B", ends[0], "paid", "card", "committed")
+        self.order(C, "C", ends[1], "refunded", "card", "released")
+        self.order(D, "D", ends[2], "declined", "card", "held")
+        self.payment(A, "on_account", "authorised", "authorise")
+        self.payment(B, "card", "captured", "authorise", "capture")
+        self.payment(C, "card", "captured", "authorise", "capture", "refund")
+        self.payment(D, "card", "declined")
+
+    def write(self, service, sql, *values):
+        self.writes.append((service, sql, values))
+
+    def journal(self, delta, kind, order_id):
+        sql = (
+            "insert into journal (location, sku, delta, kind, order_id, actor) "
+            "values ('main', 'tea', $1, $2, $3, 'test')"
+        )
+        self.write("inventory", sql, delta, kind, order_id)
+
+    def order(self, id, number, life, payment_status, method, hold):
+        cancelled = life[-1] == "cancelled"
+        steps = len(life) + (payment_status == "declined")
+        later = datetime.now(UTC) + timedelta(hours=1)
+        self.write("orders", ORDER, id, number, life[-1], "customer" if cancelled else None, steps,
+                   payment_status, method, GRAND if cancelled else 0, AGO, later)  # fmt: skip
+        self.write("orders", LINE, id)
+        self.write("orders", "insert into order_contacts values ($1, '{}')", id)
+        before = None
+        for n, step in enumerate(life, 1):
+            self.write("orders", STEP, id, n, before, step, AGO)
+            self.say(id, n, step)
+            mail = f"{id}.{step}", f"order_{step}", AGO
+            self.write("notifications", MAIL, new_id(), *mail)
+            before = step
+        if payment_status == "declined":
+            self.write("orders", STEP, id, steps, None, None, AGO)
+        self.write("inventory", HOLD, id, hold, AGO)
+        line = "insert into reservation_lines (order_id, sku, quantity) values ($1, 'tea', 2)"
+        self.write("inventory", line, id)
+        if "confirmed" in life:
+            self.journal(-2, "committed", id)
+        if cancelled:
+            self.journal(2, "returned", id)
+
+    def say(self, order_id, n, step):
+        event = old_id()
+        self.write("orders", SAY, event, f"orders.order_{step}.v1", str(order_id), n, AGO)
+        hearers = ["inventory", "notifications"]
+        for service in hearers if step == "confirmed" else [*hearers, "payments"]:
+            self.write(service, "insert into inbox (event_id) values ($1)", event)
+
+    def payment(self, order_id, method, state, *done):
+        sums = [GRAND if kind in done else 0 for kind in ("authorise", "capture", "refund")]
+        wanted = "nothing" if "refund" in done else "pay"
+        self.write("payments", PAYMENT, order_id, wanted, method, state, *sums, AGO)
+        for kind in done or ("authorise",):
+            id, state = new_id(), "succeeded" if done else "failed"
+            reference = f"{kind}-of-{order_id}" if method == "card" else None
+            self.write("payments", OPERATION, id, order_id, kind, f"{order_id}:{kind}", method,
+                       state, reference, AGO)  # fmt: skip
+            if done:
+                amounts = [GRAND, -GRAND]
+                self.write("payments", ENTRY, id, order_id, list(ACCOUNTS[kind]), amounts)
+
+
+STORY = Story()
+
+
+def _telling(service):
+    """A service's part of the story: the key of its template database."""
+
+    async def tell(dsn):
+        await migrated(dsn, service)
+        connection = await asyncpg.connect(dsn)
+        for where, sql, values in STORY.writes:
+            if where == service:
+                await connection.execute(sql, *values)
+        await connection.close()
+
+    return tell
+
+
+TELLING = {service: _telling(service) for service in SERVICES}
+
+
+class Books:
+    """The databases of a shop, as the auditor reads them; what is written to is copied before."""
+
+    def __init__(self, untouched, new_database, engines):
+        self._new_database, self._engines = new_database, engines
+        self._connections = {}
+        self.audit_dsns = dict(untouched)
+
+    async def own(self, service):
+        """A connection to write with, to a copy that is this test's alone."""
+        if service not in self._connections:
+            dsn = await self._new_database(service, prepare=TELLING[service])
+            self._connections[service] = await asyncpg.connect(dsn)
+            self.audit_dsns[service] = as_auditor(self._engines, dsn)
+        return self._connections[service]
+
+    async def write(self, service, sql, *values):
+        return await (await self.own(service)).execute(sql, *values)
+
+    async def fetchval(self, service, sql):
+        return await (await self.own(service)).fetchval(sql)
+
+    async def audit(self, **options):
+        """Every result by law."""
+        options = {"settle_s": 0.0} | options
+        return {one.law: one for one in await audit(self.audit_dsns, **options)}
+
+    async def close(self):
+        for connection in self._connections.values():
+            await connection.close()
+
+
+def as_auditor(engines, dsn):
+    """The same database, for the role that only reads."""
+    password = engines.secrets.postgres["audit"]
+    name = urlsplit(dsn).path[1:]
+    return provision.dsn(engines.admin_dsn, provision.role("audit"), password, name)
+
+
+async def untouched(new_database, engines):
+    """The databases that every test may read."""
+    return {
+        name: as_auditor(engines, await new_database(name, prepare=TELLING[name]))
+        for name in SERVICES
+    }
