@@ -187,20 +187,23 @@ def test_programs_nobody_else_can_reach_are_copied(tmp_path):
     hidden = tmp_path / "hidden"  # pytest's own folders are closed to others
     hidden.symlink_to(binaries.postgres())
     assert postgres._reachable_programs(hidden, account) == binaries.postgres().resolve()
-    copied = tmp_path / "copied"
-    subprocess.run(["cp", "-rp", binaries.postgres(), copied], check=True)
-    elsewhere = postgres._reachable_programs(copied, account)
-    assert elsewhere.parent == Path("/var/lib/merkato")
-    told = subprocess.run(
-        [elsewhere / "bin/postgres", "--version"],
-        user=account.uid,
-        group=account.gid,
-        extra_groups=[],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "PostgreSQL) 18" in told.stdout
+    package = binaries.postgres().parent
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        subprocess.run(["cp", "-rp", part, tmp_path], check=True)
+    closed = tmp_path / package.name / binaries.postgres().name
+    elsewhere = postgres._reachable_programs(closed, account)
+    assert elsewhere.is_relative_to("/var/lib/merkato")
+    for program in ("postgres", "initdb"):  # initdb needs a library that stands beside the package
+        told = subprocess.run(
+            [elsewhere / "bin" / program, "--version"],
+            user=account.uid,
+            group=account.gid,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "PostgreSQL) 18" in told.stdout
 
 
 async def test_a_home_with_a_long_path(home):

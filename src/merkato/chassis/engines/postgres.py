@@ -142,11 +142,16 @@ def _reachable_programs(folder: Path, account: Account | None) -> Path:
     needed = [folder / "bin" / "postgres", folder / "lib", folder / "share"]
     if account is None or all(_can(account, 0o5, path) for path in needed):
         return folder
+    package = folder.parent
     info = (folder / "bin" / "postgres").stat()
-    copy = _elsewhere() / f"postgresql-{info.st_size:x}-{int(info.st_mtime):x}"
+    copy = _elsewhere() / f"programs-{info.st_size:x}-{int(info.st_mtime):x}"
     if not copy.exists():
         partial = copy.with_name(f"{copy.name}.{secrets.token_hex(4)}")
-        shutil.copytree(folder, partial, symlinks=True, ignore=lambda at, _: _unneeded(at))
+        inside = partial / package.name / folder.name
+        shutil.copytree(folder, inside, symlinks=True, ignore=lambda at, _: _unneeded(at))
+        libraries = package.with_name(f"{package.name}.libs")  # beside the package, as programs ask
+        if libraries.is_dir():
+            shutil.copytree(libraries, partial / libraries.name)
         for path in (partial, *partial.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
@@ -154,7 +159,7 @@ def _reachable_programs(folder: Path, account: Account | None) -> Path:
             partial.rename(copy)
         except OSError:  # somebody else was faster, with the same content
             shutil.rmtree(partial)
-    return copy
+    return copy / package.name / folder.name
 
 
 def _unneeded(folder: str) -> list[str]:
