@@ -4,7 +4,6 @@ import os
 import socket
 import stat
 import subprocess
-from pathlib import Path
 
 import asyncpg
 import pytest
