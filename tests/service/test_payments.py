@@ -154,40 +154,37 @@ async def test_a_person_puts_a_wrong_amount_right(desk):
 
 
 @pytest.mark.parametrize("webhooks", [True, False])
-async def test_the_customer_answers_a_challenge(desk, outside, webhooks):
+async def test_the_customer_answers_a_challenge(desk, webhooks):
     desk.deliver = webhooks
     order = placed(token="pm_card_threeDSecure2Required")
     await desk.hear(order)
     await desk.ask()
     [event] = await desk.said()
     assert (await desk.row(order.order_id))["state"] == "action_required"
-    async with outside.http.post(event.url, data={"answer": "accept"}) as _:
-        pass
+    await desk.answer(event.url, "accept")
     await desk.settled(order.order_id, "captured")
     assert await desk.types() == ["PaymentActionRequired", "PaymentCaptured"]
     assert {o["url"] for o in await desk.operations(order.order_id)} == {None}
 
 
-async def test_a_challenge_refused_is_a_decline(desk, outside):
+async def test_a_challenge_refused_is_a_decline(desk):
     order = placed(token="pm_card_threeDSecure2Required")
     await desk.hear(order)
     await desk.ask()
     [event] = await desk.said()
-    async with outside.http.post(event.url, data={"answer": "refuse"}) as _:
-        pass
+    await desk.answer(event.url, "refuse")
     await desk.settled(order.order_id, "declined")
     assert (await pay(desk, order, token="pm_card_visa")).status == 202
 
 
-async def test_a_challenge_nobody_answers_is_let_go_with_the_order(desk, outside):
+async def test_a_challenge_nobody_answers_is_let_go_with_the_order(desk):
     order = placed(token="pm_card_threeDSecure2Required")
     await desk.hear(order)
     await desk.ask()
     [event] = await desk.said()
     await desk.hear(cancelled(order))
     await desk.settled(order.order_id, "voided")
-    async with outside.http.post(event.url, data={"answer": "accept"}) as _:
-        pass
+    await desk.answer(event.url, "accept")
     await desk.ask()
     assert await desk.moved(order.order_id) == []
 

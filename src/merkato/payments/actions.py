@@ -104,19 +104,24 @@ async def pay_again(tx: Tx, payment: Payment | None, method: Method, token: str 
     return after
 
 
-async def take_word(tx: Tx, claim: Claim, verdict: Verdict, *, give_up: bool) -> None:
-    """Write down what a provider said of an operation and say what follows from it.
+async def take_words(tx: Tx, answered: Sequence[tuple[Claim, Verdict]], give_up_s: int) -> None:
+    """Write down what a provider said of operations, and say what follows from it.
 
-    `give_up`: do not ask any more; a person has to look.
+    What is undecided after `give_up_s` is not asked about any more: a person has to look.
     """
-    key = claim.operation.key
-    before, after = await change(
-        tx, claim.payment_id, lambda p: decide(p, key, verdict, new_id, give_up=give_up)
-    )
-    if all(o.ask_in_s is None for o in after.operations if o.key == key):
-        await asked(tx, key)
-    if give_up or (after.state == "mismatch" and before.state != "mismatch"):
-        log.error("a person has to look at a payment", payment=after.id, state=after.state, key=key)
+    before = await store.lock(tx, list({claim.order_id for claim, _ in answered}))
+    after = dict(before)
+    for claim, verdict in answered:
+        give_up, key = claim.age_s > give_up_s, claim.operation.key
+        done = decide(after[claim.order_id], key, verdict, new_id, give_up=give_up)
+        say(tx, *done.events)
+        if give_up or (done.payment.state == "mismatch" != after[claim.order_id].state):
+            log.error("a person has to look at a payment", key=key, state=done.payment.state)
+        after[claim.order_id] = done.payment
+    await _save(tx, [(before[order_id], payment) for order_id, payment in after.items()])
+    keys = {claim.operation.key for claim, _ in answered}
+    operations = [o for payment in after.values() for o in payment.operations if o.key in keys]
+    await asked(tx, [o.key for o in operations if o.ask_in_s is None])
 
 
 async def delete(tx: Tx, payment_id: UUID) -> None:

@@ -5,6 +5,8 @@ with the lease: the question is asked again, under the same key.
 """
 
 import asyncio
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import structlog
 
@@ -18,6 +20,7 @@ from merkato.payments.store import webhooks
 from merkato.payments.store.claims import Claim, claim
 
 log = structlog.get_logger()
+Answered: TypeAlias = tuple[Claim, Verdict]
 
 KEY_LIFE_S = 23 * 3_600  # the processor knows a key for 24 h; later the same key might act twice
 GIVE_UP_S = 48 * 3_600  # then a person has to look
@@ -26,23 +29,24 @@ WEBHOOKS_MAX = 200  # looked at in one turn
 
 
 async def ask_provider(resources: Resources, *, provider: Provider, concurrency: int) -> int:
-    """Ask about everything that is due, so many at once; a slow answer holds up nobody else."""
-    under_way: set[asyncio.Task[None]] = set()
-    done = 0
+    """Ask about everything that is due, so many at once; a slow answer holds up nobody else.
+
+    Answers that come while others are written down are written together.
+    """
+    db, under_way, done = resources.db, set[asyncio.Task[Answered]](), 0
     try:
         while True:
             free = concurrency - len(under_way)
-            claims = await _claim(resources.db, free) if free > 0 else []
+            claims = await _claim(db, free) if free > 0 else []
             reach("payments-claimed")
-            under_way |= {
-                asyncio.create_task(_settle(resources.db, provider, one)) for one in claims
-            }
+            under_way |= {asyncio.create_task(_answered(provider, one)) for one in claims}
             if not under_way:
                 return done
             ended, under_way = await asyncio.wait(
                 under_way, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED
             )
             done += len(ended)
+            await _settle(db, [task.result() for task in ended if _went_well(task)])
     finally:
         for task in under_way:
             task.cancel()
@@ -54,16 +58,33 @@ async def _claim(db: Database, limit: int) -> list[Claim]:
         return await claim(tx, limit)
 
 
-async def _settle(db: Database, provider: Provider, claimed: Claim) -> None:
-    """Ask about one operation; what goes wrong holds up no other, and is tried after the lease."""
+async def _answered(provider: Provider, claimed: Claim) -> Answered:
+    reach("payments-asked")
+    verdict = await _ask(provider, claimed)
+    reach("payments-answered")
+    return claimed, verdict
+
+
+def _went_well(task: asyncio.Task[Answered]) -> bool:
+    """Tell whether there is an answer; if not, the question is asked again after its lease."""
+    if (error := task.exception()) is not None:
+        log.warning("will be asked again", exc_info=error)
+    return error is None
+
+
+async def _settle(db: Database, answered: Sequence[Answered]) -> None:
+    """Write answers down together; if that fails, each alone, so that one holds up no other."""
+    if not answered:
+        return
     try:
-        reach("payments-asked")
-        verdict = await _ask(provider, claimed)
-        reach("payments-answered")
         async with db.transaction() as tx:
-            await actions.take_word(tx, claimed, verdict, give_up=claimed.age_s > GIVE_UP_S)
+            await actions.take_words(tx, answered, GIVE_UP_S)
     except Exception as error:
-        log.warning("will be asked again", key=claimed.operation.key, exc_info=error)
+        if len(answered) == 1:
+            log.warning("will be asked again", key=answered[0][0].operation.key, exc_info=error)
+            return
+        for one in answered:
+            await _settle(db, [one])
 
 
 async def _ask(provider: Provider, claimed: Claim) -> Verdict:

@@ -122,6 +122,23 @@ def test_a_refused_refund_can_be_asked_again_and_is_said():
     assert (names(done), done.payment.refundable_minor) == (["RefundFailed"], 1000)
 
 
+@pytest.mark.parametrize("outcome", ["unknown", "pending", None])
+def test_money_that_may_be_on_its_way_back_is_not_refunded_again(outcome):
+    paid = told(started(), "captured").payment
+    asked = wishes.refund(paid, 600, None, uuid4).payment
+    if outcome:
+        asked = told(asked, outcome, 600, kind="refund").payment
+    with pytest.raises(StateConflict):
+        wishes.refund(asked, 600, None, uuid4)
+
+
+def test_what_was_never_sent_ends_with_the_order():
+    begun = wishes.start(payment(), "card", "pm_card_visa", uuid4).payment
+    done = wishes.cancel(begun, uuid4)
+    assert [o.state for o in done.payment.operations] == ["failed"]
+    assert (done.payment.state, done.events) == ("voided", ())
+
+
 def test_every_posting_sums_to_zero():
     for kind in ("authorise", "capture", "void", "refund"):
         for method in ("card", "on_account"):

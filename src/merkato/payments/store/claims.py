@@ -1,5 +1,6 @@
 """Operations that a process takes to ask the provider about."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -51,9 +52,9 @@ async def claim(tx: Tx, limit: int) -> list[Claim]:
     return claims
 
 
-ASKED = "update operations set ask_at = null where key = $1"
+ASKED = "update operations set ask_at = null where key = any($1::text[])"
 
 
-async def asked(tx: Tx, key: str) -> None:
-    """Note that there is no more to ask about an operation; its payment must be locked."""
-    await tx.execute(ASKED, key)
+async def asked(tx: Tx, keys: Sequence[str]) -> None:
+    """Note that there is no more to ask about operations; their payments must be locked."""
+    await tx.execute(ASKED, keys)
