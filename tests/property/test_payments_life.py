@@ -21,7 +21,7 @@ from merkato.payments.domain.verdicts import decide
 DUE = 1000
 
 
-class Processor:
+class Bank:
     """Acts once per key, as the real one; `done` is its own truth."""
 
     def __init__(self):
@@ -66,7 +66,7 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.processor = Processor()
+        self.bank = Bank()
         self.said = []
         self.heard = []  # answers that may come (again) later
         self.ledger = {}
@@ -122,7 +122,7 @@ class Life(RuleBasedStateMachine):
     )
     def ask(self, data, outcome, amount, lost, late):
         operation = self.sent(data.draw(st.sampled_from(self.open())))
-        answer = self.processor.ask(operation, outcome, amount)
+        answer = self.bank.ask(operation, outcome, amount)
         self.heard.append((operation.key, answer))
         if late:
             return
@@ -161,7 +161,7 @@ class Life(RuleBasedStateMachine):
             if o.kind == "capture" and o.state == "succeeded"
         }
         assert len(taken) <= 1
-        assert sum(1 for held in self.processor.attempts.values() if held[2]) <= 1
+        assert sum(1 for held in self.bank.attempts.values() if held[2]) <= 1
 
     @invariant()
     def open_attempts_are_one(self):
@@ -198,7 +198,7 @@ class Life(RuleBasedStateMachine):
         self.take(wishes.cancel(self.payment, uuid4))
         for _ in range(20):
             for operation in map(self.sent, self.open()):
-                answer = self.processor.ask(operation, "voided", DUE)
+                answer = self.bank.ask(operation, "voided", DUE)
                 self.take(decide(self.payment, operation.key, answer, uuid4))
         assert self.open() == []
         failed = {o.kind for o in self.payment.operations if o.state == "failed"}
@@ -206,7 +206,7 @@ class Life(RuleBasedStateMachine):
             p = self.payment
             assert p.captured_minor == p.refunded_minor
             assert p.promised_minor == 0
-            for held in self.processor.attempts.values():
+            for held in self.bank.attempts.values():
                 assert held[2] == held[3]
                 assert held[0] != "authorised"
 
