@@ -1,5 +1,6 @@
 """One moment of each database, and long answers read in pieces, so that memory stays flat."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -98,8 +99,7 @@ class Stream:
 async def side_by_side(streams: Sequence[Stream]) -> AsyncIterator[list[dict[str, Row]]]:
     """Walk several sorted answers together: pieces of each that cover the same ids."""
     while True:
-        for stream in streams:
-            await stream.refill()
+        await asyncio.gather(*(stream.refill() for stream in streams))
         bounds = [stream.last for stream in streams if stream.last is not None]
         pieces = [stream.take(min(bounds, default=None)) for stream in streams]
         if any(pieces):

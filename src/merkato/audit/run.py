@@ -134,8 +134,8 @@ async def _look(
     """Look once. `only`: these laws."""
     tallies = {law: Tally() for law in (*LAWS, SET_ASIDE)}
     async with snapshots(dsns) as opened:
-        for service in opened:
-            await _check_inside(service, opened[service], scope, tallies, only)
+        inside = (_check_inside(name, tx, scope, tallies, only) for name, tx in opened.items())
+        await asyncio.gather(*inside)
         walk = OrdersWalk(opened, scope)
         for law, service in walk.missing().items():
             tallies[law].notes.append(f"not checked: {service} has no tables")
