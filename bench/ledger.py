@@ -17,7 +17,7 @@ _MAILED = """
 select split_part(fact, '.', 1) from messages
  where channel = 'email' and template = 'order_confirmed' and created_at >= $1
 """
-_QUEUED = "select count(*) from messages where state = 'queued'"
+_QUEUED = "select count(*) from due"  # mails alone; what is for the inbox is there at once
 _OFFERS = "select count(*) from offers"
 
 
