@@ -218,3 +218,18 @@ async def test_stop_reaches_a_supervisor_in_another_process(tmp_path):
     await process.wait()
     await until(lambda: not is_alive(pid))
     assert not await supervisor.stop(tmp_path / "run")
+
+
+async def test_what_a_killed_predecessor_still_holds_is_waited_for(tmp_path):
+    process = await supervised(tmp_path, SLEEPER)
+    process.kill()
+    await process.wait()
+    held = tmp_path / "held"
+    held.touch()
+    program = f"import os; assert not os.path.exists({str(held)!r});{SLEEPER}"
+    async with Supervisor(tmp_path / "run") as running:
+        starting = asyncio.create_task(running.start(child(tmp_path, "later", program)))
+        log = tmp_path / "logs/later.log"
+        await until(lambda: log.exists() and "AssertionError" in log.read_text())
+        held.unlink()
+        await starting

@@ -26,6 +26,7 @@ _LOG_BYTES_MAX = 10 * 1024 * 1024
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 60.0  # a child that lived this long starts again without a growing pause
+_REMAINS_S = 15.0  # how long what a killed predecessor ran may still hold its locks and ports
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -124,6 +125,7 @@ class Supervisor:
         left = _read(self._run)
         for child in reversed(left.children if left else []):
             await _end_leftover(child)
+        self._remains_until = time.monotonic() + (_REMAINS_S if left else 0.0)
         self._write()
         return self
 
@@ -170,13 +172,26 @@ class Supervisor:
         self._children.append(one)
         self._write()
         try:
-            await self._until_ready(one)
+            await self._until_first_ready(one)
         except CannotStart:
             await _end(one)
             self._children.remove(one)
             self._write()
             raise
         one.watch = asyncio.create_task(self._watch(one), name=f"watch {child.name}")
+
+    async def _until_first_ready(self, one: _Running) -> None:
+        """Wait until a child is ready; start it again while a predecessor's remains may hinder."""
+        while True:
+            try:
+                return await self._until_ready(one)
+            except CannotStart:
+                if one.process.returncode is None or time.monotonic() > self._remains_until:
+                    raise
+            await asyncio.sleep(_FIRST_PAUSE_S)
+            one.process = await _spawn(one.child)
+            one.state.pid = one.process.pid
+            self._write()
 
     async def _until_ready(self, one: _Running) -> None:
         child, deadline = one.child, time.monotonic() + one.child.ready_within_s

@@ -128,7 +128,8 @@ def process_per_service(home: Home, settings: Config) -> list[Child]:
 
 
 def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str]) -> Config:
-    own_orders = settings.orders if name == "orders" else config.Orders()
+    # payments shows a guest the payment of an order by the order's token, so it has the key too
+    own_orders = settings.orders if name in ("orders", "payments") else config.Orders()
     own_payments = settings.payments if name == "payments" else config.Payments()
     return msgspec.structs.replace(
         settings,
