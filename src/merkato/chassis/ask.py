@@ -1,5 +1,6 @@
 """Ask another service, wherever it runs: a typed question to its ASGI app."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
@@ -10,6 +11,8 @@ from merkato.chassis.tokens import Tokens
 from merkato.contracts.problem import DependencyUnavailable, UpstreamTimeout
 
 T = TypeVar("T")
+DEADLINE_S = 10.0  # longest wait for an answer
+INSIDE = "merkato.inside"  # in the scope of a request that no client can have sent
 App: TypeAlias = Callable[[Any, Any, Any], Any]  # ASGI 3
 
 
@@ -55,7 +58,12 @@ class Asks:
         ]
         if request_id := get_contextvars().get("request_id"):
             headers.append((b"x-request-id", str(request_id).encode()))
-        status, answer = await call(self._apps[service], method, path, headers, content)
+        app = self._apps[service]
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                status, answer = await call(app, method, path, headers, content, inside=True)
+        except TimeoutError as late:
+            raise UpstreamTimeout(f"{service} did not answer in time.") from late
         if status == UpstreamTimeout.status:
             raise UpstreamTimeout(f"{service} did not answer in time.")
         if status >= 500:
@@ -64,9 +72,18 @@ class Asks:
 
 
 async def call(
-    app: App, method: str, path: str, headers: list[tuple[bytes, bytes]], content: bytes = b""
+    app: App,
+    method: str,
+    path: str,
+    headers: list[tuple[bytes, bytes]],
+    content: bytes = b"",
+    *,
+    inside: bool = False,
 ) -> tuple[int, bytes]:
-    """Send one request through an ASGI app and wait for its whole answer."""
+    """Send one request through an ASGI app and wait for its whole answer.
+
+    `inside`: it comes from a request that has passed an edge; a service here needs no second one.
+    """
     route, _, query = path.partition("?")
     scope = {
         "type": "http",
@@ -82,6 +99,7 @@ async def call(
         "client": None,
         "server": None,
         "state": {},
+        **({INSIDE: True} if inside else {}),
     }
     asked = False
     status = 500

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any, TypeAlias
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -221,7 +220,6 @@ async def _set_codecs(connection: asyncpg.Connection) -> None:
         await connection.set_type_codec(
             name, schema="pg_catalog", encoder=_encode, decoder=msgspec.json.decode
         )
-    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=UUID)
 
 
 def _encode(value: Any) -> str:

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from merkato.chassis.ask import App
+from merkato.chassis.ask import INSIDE, App
 from merkato.chassis.http import problem_body
 from merkato.chassis.ids import new_id
 from merkato.chassis.telemetry import REQUESTS, metrics
@@ -52,6 +52,9 @@ def edge(service: str, app: App, ready: Ready) -> App:
 
     async def guarded(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
+            return
+        if INSIDE in scope:  # another service of this process asks: the outer edge did all this
+            await app(scope, receive, send)
             return
         began = time.perf_counter()
         status = 500

@@ -41,7 +41,9 @@ def parse_key(header: str | None, *, required: bool) -> str | None:
     """
     if header is None:
         if required:
-            raise KeyMissing("Send an Idempotency-Key: 16 to 100 of A-Z a-z 0-9 _ -, new per request.")
+            raise KeyMissing(
+                "Send an Idempotency-Key: 16 to 100 of A-Z a-z 0-9 _ -, new per request."
+            )
         return None
     match = FORM.match(header)
     if match is None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import time
 
 import msgspec
 import structlog
@@ -12,6 +13,7 @@ REGISTRY = CollectorRegistry()
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LAG_PERIOD_S = 0.25
 BUSY_S = 0.01  # a loop this late is busy
+BUSY_SHARE = 0.7  # as is one that uses this much of a processor
 GIVE_WAY_S = 0.05  # how long work that can wait then waits
 
 REQUESTS = Histogram(
@@ -64,23 +66,26 @@ def metrics() -> bytes:
     return generate_latest(REGISTRY)
 
 
-class _Lag:
-    """How late the loop was, last looked."""
+class _Load:
+    """How late the loop was and how much of a processor it used, last looked."""
 
-    seconds = 0.0
+    lag_s = 0.0
+    share = 0.0
 
 
 async def watch_loop() -> None:
     """Measure for ever how late the event loop wakes us."""
     loop = asyncio.get_running_loop()
     while True:
-        began = loop.time()
+        began, used = loop.time(), time.process_time()
         await asyncio.sleep(LAG_PERIOD_S)
-        _Lag.seconds = max(0.0, loop.time() - began - LAG_PERIOD_S)
-        LOOP_LAG.set(_Lag.seconds)
+        passed = loop.time() - began
+        _Load.lag_s = max(0.0, passed - LAG_PERIOD_S)
+        _Load.share = (time.process_time() - used) / passed
+        LOOP_LAG.set(_Load.lag_s)
 
 
 async def give_way() -> None:
     """Let requests go first: work that can wait pauses here while the loop is busy."""
-    if _Lag.seconds > BUSY_S:
+    if _Load.lag_s > BUSY_S or _Load.share > BUSY_SHARE:
         await asyncio.sleep(GIVE_WAY_S)

@@ -24,46 +24,66 @@ class OrderNews(msgspec.Struct, frozen=True):
 
 
 async def follow_orders(tx: Tx, news: Sequence[OrderNews]) -> None:
-    """Apply a batch of orders' events to their holds: locked once, folded, written once.
+    """Apply a batch of orders' events to their holds.
 
     That an order was placed changes nothing while its hold lasts: before the clock ends a hold,
-    orders is asked.
+    orders is asked. What only gives goods away or back is decided by what was read without locks
+    and written by one function that compares; what takes goods is decided under locks.
     """
-    held = await store.held(tx, [one.order_id for one in news if one.heard is Heard.PLACED])
-    ending = {one.order_id for one in news if one.heard is not Heard.PLACED}
-    news = [one for one in news if one.order_id in ending or one.order_id not in held]
-    if not news:
-        return
+    states = await store.states(tx, [one.order_id for one in news])
+    known = {order_id: Hold(state) for order_id, state in states.items()}
+    folding = _Folding({}, known)
+    taking: list[OrderNews] = []
+    for one in news:
+        late = any(other.order_id == one.order_id for other in taking)
+        if late or not folding.apply(one):
+            taking.append(one)
+    await folding.settle(tx)
+    if taking:
+        await _take_again(tx, taking)
+
+
+async def _take_again(tx: Tx, news: Sequence[OrderNews]) -> None:
+    """Apply events of orders whose hold has ended: rare, so it may hold locks longer."""
     shelf = await store.lock_stock(tx, [sku for one in news for sku in one.wanted])
     rows = await store.lock_holds(tx, [one.order_id for one in news])
-    folding = _Folding(shelf, {order_id: Hold(row["state"]) for order_id, row in rows.items()})
+    room = {sku: on_hand - reserved for sku, (on_hand, reserved) in shelf.items()}
+    folding = _Folding(room, {order_id: Hold(row["state"]) for order_id, row in rows.items()})
     for one in news:
-        folding.apply(one)
-    await folding.write(tx)
+        folding.apply(one, under_lock=True)
+    new = [one for order_id, one in folding.news.items() if order_id not in rows]
+    await folding.settle(tx)
+    lines = [(one.order_id, sku, n) for one in new for sku, n in one.wanted.items()]
+    if lines:
+        await store.ensure(tx, [sku for _, sku, _ in lines])
+        await store.add_lines(tx, lines)
+    for cause, lost in folding.lost:
+        say(tx, lost, cause=cause)
 
 
 class _Folding:
     """The effect of a batch, gathered in memory."""
 
-    def __init__(self, shelf: dict[str, tuple[int, int]], states: dict[UUID, Hold]) -> None:
-        self.room = {sku: on_hand - reserved for sku, (on_hand, reserved) in shelf.items()}
+    def __init__(self, room: dict[str, int], states: dict[UUID, Hold]) -> None:
+        self.room = room
         self.before = dict(states)
         self.states = states
         self.moves: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        self.journal: list[tuple[str, int, str, str | None, UUID | None, str]] = []
+        self.journal: list[tuple[str, int, str, UUID]] = []
         self.lost: list[tuple[UUID, ReservationLost]] = []
         self.news: dict[UUID, OrderNews] = {}
 
-    def apply(self, one: OrderNews) -> None:
-        """Take one step of one order."""
-        state = self.states.get(one.order_id, Hold.NONE)
-        move = domain.step(state, one.heard)
+    def apply(self, one: OrderNews, *, under_lock: bool = False) -> bool:
+        """Take one step of one order; False when it takes goods, which needs their locks."""
+        move = domain.step(self.states.get(one.order_id, Hold.NONE), one.heard)
         if move.takes:
+            if not under_lock:
+                return False
             missing = [sku for sku, n in one.wanted.items() if self.room.get(sku, 0) < n]
             if missing:
                 lines = tuple(StockLine(sku=sku, quantity=one.wanted[sku]) for sku in missing)
                 self.lost.append((one.cause, ReservationLost(order_id=one.order_id, lines=lines)))
-                return
+                return True
         for sku, quantity in one.wanted.items():
             on_hand, reserved = move.on_hand * quantity, move.reserved * quantity
             self.moves[sku][0] += on_hand
@@ -71,34 +91,21 @@ class _Folding:
             self.room[sku] = self.room.get(sku, 0) + on_hand - reserved
             if on_hand:
                 kind = "committed" if on_hand < 0 else "returned"
-                self.journal.append((sku, on_hand, kind, None, one.order_id, "orders"))
+                self.journal.append((sku, on_hand, kind, one.order_id))
         self.states[one.order_id] = move.to
         self.news[one.order_id] = one
+        return True
 
-    async def write(self, tx: Tx) -> None:
-        """Write what changed: at most four statements for the whole batch."""
-        changed = [
-            one
-            for order_id, one in self.news.items()
-            if self.states[order_id] != self.before.get(order_id)
+    async def settle(self, tx: Tx) -> None:
+        """Write what changed, in one statement."""
+        holds = [
+            (i, domain.body_of(one.wanted), self.before.get(i, Hold.NONE).value, after.value)
+            for i, one in self.news.items()
+            if (after := self.states[i]) is not self.before.get(i)
         ]
-        new = [one for one in changed if one.order_id not in self.before]
-        moves = {sku: (a, b) for sku, (a, b) in self.moves.items() if a or b}
-        if changed:
-            await store.set_holds(
-                tx,
-                [(o.order_id, domain.body_of(o.wanted), self.states[o.order_id]) for o in changed],
-            )
-        lines = [(one.order_id, sku, n) for one in new for sku, n in one.wanted.items()]
-        if lines:
-            await store.ensure(tx, [sku for _, sku, _ in lines])
-            await store.add_lines(tx, lines)
-        if moves:
-            await store.move_stock(tx, moves)
-        if self.journal:
-            await store.write_journal(tx, self.journal)
-        for cause, lost in self.lost:
-            say(tx, lost, cause=cause)
+        moves = [(sku, a, b) for sku, (a, b) in sorted(self.moves.items()) if a or b]
+        if holds or moves:
+            await store.settle(tx, holds, moves, self.journal)
 
 
 async def end_provisional(tx: Tx, order_ids: Sequence[UUID]) -> list[UUID]:

@@ -5,6 +5,7 @@ Locks are taken in one order: stock by sku, then reservations by order.
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from merkato.chassis.db import Row, Tx
@@ -56,27 +57,35 @@ async def lock_holds(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Row]:
     return {row["order_id"]: row for row in rows}
 
 
-HELD = "select order_id from reservations where order_id = any($1) and state = 'held'"
+STATES = "select order_id, state from reservations where order_id = any($1)"
 
 
-async def held(tx: Tx, order_ids: Sequence[UUID]) -> set[UUID]:
-    """Give those of the orders that have a hold."""
-    return {row["order_id"] for row in await tx.fetch(HELD, list(order_ids))}
+async def states(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Map orders to the state of their hold, as it is just now."""
+    return {row["order_id"]: row["state"] for row in await tx.fetch(STATES, list(order_ids))}
 
 
-SET_HOLDS = """
-insert into reservations as r (order_id, body, state, kept, principal, expires_at)
-select order_id, body, state, true, '', clock_timestamp()
-  from unnest($1::uuid[], $2::bytea[], $3::text[]) h(order_id, body, state)
- order by order_id
-    on conflict (order_id) do update
-   set state = excluded.state, kept = true, changed_at = clock_timestamp()
+SETTLE = """
+select settle($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[],
+              $8::text[], $9::int[], $10::text[], $11::uuid[])
 """
 
 
-async def set_holds(tx: Tx, holds: Sequence[tuple[UUID, bytes, str]]) -> None:
-    """Write states decided by orders' events; such a hold is kept: no clock ends it."""
-    await tx.execute(SET_HOLDS, *(list(column) for column in zip(*holds, strict=True)))
+async def settle(
+    tx: Tx,
+    holds: Sequence[tuple[UUID, bytes, str, str]],
+    moves: Sequence[tuple[str, int, int]],
+    journal: Sequence[tuple[str, int, str, UUID]],
+) -> None:
+    """Write holds (order, body, before, after), stock (sku, on_hand, reserved) and journal.
+
+    Locks by sku, then by order. Fails, to be tried again, when a hold is not as `before` says.
+    """
+    await tx.execute(SETTLE, *_columns(holds, 4), *_columns(moves, 3), *_columns(journal, 4))
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [[row[n] for row in rows] for n in range(width)]
 
 
 ADD_LINES = """

@@ -20,6 +20,7 @@ create table outbox (  -- what was said; kept after publishing so that a lost br
     check (octet_length(body) + coalesce(octet_length(hidden), 0) <= 524288)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000);
 create index outbox_unpublished on outbox (seq) where published_at is null;
+create index outbox_refused on outbox (key) where refused_at is not null and published_at is null;
 
 create table broker (  -- what we know of the stream we published to
     one        boolean     primary key default true check (one),

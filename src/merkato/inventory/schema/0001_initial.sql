@@ -54,8 +54,7 @@ create table reservation_lines (
     location text    not null default 'main',
     sku      text    not null,
     quantity integer not null check (quantity between 1 and 1000000),
-    primary key (order_id, sku),
-    foreign key (location, sku) references stock (location, sku)
+    primary key (order_id, sku)  -- of a stock row: what holds goods has locked it
 );
 
 -- Decide a batch of reservations, first come first served, all lines of an order or none.
@@ -154,4 +153,36 @@ begin
                  where n = any(held) group by sku) t
          where s.location = 'main' and s.sku = t.sku;
     end if;
+end $$;
+
+-- Move goods of orders that were confirmed or cancelled, whose holds are known to be as expected.
+--
+-- The caller has decided by what it read without locks; here, in one round trip, the rows are locked
+-- in order (stock by sku, reservations by order), what was read is compared, and all is written. So a
+-- lock on a hot sku is held for one round trip, the commit. Raises serialization_failure when a hold
+-- has changed meanwhile: the batch is decided again.
+create function settle(
+    orders uuid[], bodies bytea[], befores text[], afters text[],
+    skus text[], on_hands int[], reserveds int[],
+    journal_skus text[], deltas int[], kinds text[], journal_orders uuid[]
+) returns void language plpgsql as $$
+begin
+    perform from stock where location = 'main' and sku = any(skus) order by sku for no key update;
+    perform from reservations where order_id = any(orders) order by order_id for update;
+    if exists (select from unnest(orders, befores) e(id, state)
+                 left join reservations r on r.order_id = e.id
+                where coalesce(r.state, 'none') <> e.state) then
+        raise exception 'a hold has changed meanwhile' using errcode = 'serialization_failure';
+    end if;
+    insert into reservations as r (order_id, body, state, kept, principal, expires_at)
+    select id, body, state, true, '', clock_timestamp()
+      from unnest(orders, bodies, afters) h(id, body, state) order by id
+        on conflict (order_id) do update
+       set state = excluded.state, kept = true, changed_at = clock_timestamp();
+    update stock s set on_hand = s.on_hand + m.on_hand, reserved = s.reserved + m.reserved
+      from unnest(skus, on_hands, reserveds) m(sku, on_hand, reserved)
+     where s.location = 'main' and s.sku = m.sku;
+    insert into journal (location, sku, delta, kind, order_id, actor)
+    select 'main', sku, delta, kind, order_id, 'orders'
+      from unnest(journal_skus, deltas, kinds, journal_orders) j(sku, delta, kind, order_id);
 end $$;

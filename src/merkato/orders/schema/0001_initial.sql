@@ -69,7 +69,7 @@ create index carts_of_customer on carts (customer_id) where status = 'open' and 
 create table cart_lines (
     cart_id  uuid        not null references carts on delete cascade,
     line_id  uuid        not null,
-    sku      text        not null references offers,
+    sku      text        not null,  -- of an offer; offers are never deleted
     quantity integer     not null check (quantity between 1 and 1000000),
     added_at timestamptz not null default clock_timestamp(),
     primary key (cart_id, line_id),
