@@ -4,9 +4,10 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from copy import copy
+from datetime import UTC, datetime
 from functools import wraps
 from inspect import signature
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
 import structlog
@@ -59,6 +60,7 @@ IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key")]
 IfMatch = Annotated[str | None, Parameter(header="If-Match")]
 Limit = Annotated[int, Parameter(ge=1, le=100)]
 Cursor = Annotated[str | None, Parameter(max_length=500)]
+BIGINT_MAX = 2**63 - 1
 HAS_BODY = {"POST", "PUT", "PATCH"}
 PLACE = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+|\.\.\.)\]")
 
@@ -81,9 +83,26 @@ def decode_cursor(cursor: str | None, form: type[T]) -> T | None:
         return None
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        return msgspec.json.decode(urlsafe_b64decode(padded), type=form)
-    except (ValueError, msgspec.DecodeError) as error:
+        position: Any = msgspec.json.decode(urlsafe_b64decode(padded), type=form)
+        for part in position:
+            if isinstance(part, datetime):
+                part.astimezone(UTC)
+            elif isinstance(part, int) and abs(part) > BIGINT_MAX:
+                raise ValueError("a number beyond the database's")
+        return cast("T", position)
+    except (ValueError, OverflowError, msgspec.DecodeError) as error:
         raise Validation.at("/cursor", "Not a cursor of this list.") from error
+
+
+def moment(name: str, time: datetime | None) -> datetime | None:
+    """Read a time in a query as UTC. Raises Validation without an offset or beyond year 1..9999."""
+    try:
+        if time is not None and time.tzinfo is None:
+            raise ValueError
+        return time.astimezone(UTC) if time else None
+    except (ValueError, OverflowError) as error:
+        detail = "A time of the years 1 to 9999, with its offset from UTC."
+        raise Validation.at(f"/{name}", detail) from error
 
 
 def etag(version: int) -> str:

@@ -19,6 +19,7 @@ from merkato.chassis.http import (
     Page,
     decode_cursor,
     encode_cursor,
+    moment,
     respond,
 )
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
@@ -86,7 +87,7 @@ async def list_orders(
     whose = caller.user_id
     if caller.may("orders:read") and customer != "me":
         whose = _customer(customer) if customer else None
-    before = decode_cursor(cursor, tuple[datetime, UUID])
+    before, since = decode_cursor(cursor, tuple[datetime, UUID]), moment("since", since)
     async with placing.db.reading() as tx:
         rows = await life.list_orders(
             tx, whose, status.value if status else None, since, q.upper() if q else None, before,

@@ -19,6 +19,7 @@ from merkato.chassis.http import (
     decode_cursor,
     encode_cursor,
     etag,
+    moment,
     respond,
     staff,
 )
@@ -134,8 +135,6 @@ async def payments(
     order_token: OrderToken = None,
 ) -> Page[PaymentView]:
     """List payments, newest first: staff all of them, others that of an order of theirs."""
-    if since is not None and since.tzinfo is None:
-        raise Validation.at("/since", "A time needs its offset from UTC.")
     access = Access(caller, order_token, order_secret)
     access.identify()
     if not caller.may(READ) and order_id is None:
@@ -147,7 +146,7 @@ async def payments(
             order_id=order_id,
             state=payment_state,
             customer_id=customer_id,
-            since=since,
+            since=moment("since", since),
             after=after,
             limit=limit + 1,
         )
