@@ -22,17 +22,20 @@ QUEUE_MAX = 2_000  # callers waiting
 class Batch(Generic[Item, Verdict]):
     """Collects concurrent calls for `run`, which gives one verdict per item, in order.
 
-    `run` must be safe to repeat with the same items: after a lost connection it is tried once
-    more as it is. `key` tells items apart that must not share a statement.
+    `run` is tried once more with the same items after a lost connection, unless it is not
+    `repeatable`. `key` tells items apart that must not share a statement.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Item]], Awaitable[Sequence[Verdict]]],
         key: Callable[[Item], Hashable],
+        *,
+        repeatable: bool = True,
     ) -> None:
         self._run = run
         self._key = key
+        self._repeatable = repeatable
         self._waiting: deque[tuple[Item, asyncio.Future[Verdict]]] = deque()
         self._worker: asyncio.Task[None] | None = None
 
@@ -50,7 +53,7 @@ class Batch(Generic[Item, Verdict]):
         while self._waiting:
             batch = self._take()
             if batch:
-                await self._decide(batch, again=True)
+                await self._decide(batch, again=self._repeatable)
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Verdict]]]:
         """Take from the head, leaving out callers who left and keys already taken."""

@@ -4,7 +4,7 @@ from merkato.chassis.service import Every, Service
 from merkato.config import Config
 from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
 from merkato.orders import handlers, http, jobs
-from merkato.orders.http.placing import Placing
+from merkato.orders.http.desk import Desk
 
 SECRET_CHARS_MIN = 32
 
@@ -22,5 +22,5 @@ def service(config: Config) -> Service:
         hears=handlers.HEARS,
         jobs=(Every("watch", 5, jobs.watch),),
         asks=("inventory", "payments"),
-        provides=lambda resources: {"placing": Placing(resources.db, resources.asks, settings)},
+        provides=lambda resources: {"desk": Desk(resources.db, resources.asks, settings)},
     )

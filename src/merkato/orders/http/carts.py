@@ -24,8 +24,9 @@ from merkato.contracts.values import (
 from merkato.orders import actions
 from merkato.orders.domain.placing import LINES_MAX
 from merkato.orders.domain.pricing import Offer, Priced, Terms, price, price_of, title
-from merkato.orders.http.placing import Placing, owns
-from merkato.orders.store import carts, offers
+from merkato.orders.http.desk import Desk
+from merkato.orders.http.placing import owns
+from merkato.orders.store import carts
 
 HTTPRequest = Request[Any, Any, Any]
 
@@ -120,12 +121,12 @@ class MethodView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @post("/api/v1/carts", policy=ANYONE)
-async def create_cart(data: NewCart, caller: Caller, placing: Placing) -> Response[CartView]:
+async def create_cart(data: NewCart, caller: Caller, desk: Desk) -> Response[CartView]:
     """Begin a cart. A guest is given its token, to be sent as X-Cart-Token."""
     cart_id = new_id()
-    async with placing.db.reading() as tx:
-        updated_at = await carts.insert(tx, cart_id, caller.user_id, data.currency, data.locale)
-    token = None if caller.user_id else thing_token(placing.settings.token_secret, cart_id)
+    new = carts.NewCart(cart_id, caller.user_id, data.currency, data.locale)
+    updated_at = await desk.new_cart(new)
+    token = None if caller.user_id else thing_token(desk.settings.token_secret, cart_id)
     view = CartView(
         id=cart_id, status="open", version=1, currency=data.currency, locale=data.locale, lines=[],
         totals=None, contact=None, shipping_address=None, billing_address=None,
@@ -136,31 +137,31 @@ async def create_cart(data: NewCart, caller: Caller, placing: Placing) -> Respon
 
 
 @get("/api/v1/carts/current", policy=USER)
-async def current_cart(caller: Caller, placing: Placing) -> Response[CartView]:
+async def current_cart(caller: Caller, desk: Desk) -> Response[CartView]:
     """Show the customer's open cart that was used last. 404 when there is none."""
     assert caller.user_id is not None
-    async with placing.db.reading() as tx:
+    async with desk.db.reading() as tx:
         cart_id = await carts.newest_of(tx, caller.user_id)
         cart = await carts.cart(tx, cart_id) if cart_id else None
     if cart is None:
         raise NotFound("There is no open cart.")
-    return await _show(cart, placing)
+    return await _show(cart, desk)
 
 
 @get("/api/v1/carts/{cart_id:uuid}", policy=ANYONE)
 async def get_cart(
-    cart_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+    cart_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Show a cart at today's prices."""
-    return await _show(await _mine(cart_id, request, caller, placing), placing)
+    return await _show(await _mine(cart_id, request, caller, desk), desk)
 
 
 @patch("/api/v1/carts/{cart_id:uuid}", policy=ANYONE)
 async def set_cart(
-    cart_id: UUID, data: SetCart, request: HTTPRequest, caller: Caller, placing: Placing
+    cart_id: UUID, data: SetCart, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Set contact, addresses, shipping method. 409 state-conflict once ordered or changed."""
-    cart = await _mine(cart_id, request, caller, placing)
+    cart = await _mine(cart_id, request, caller, desk)
     given = {
         name: getattr(data, name)
         for name in data.__struct_fields__
@@ -168,92 +169,84 @@ async def set_cart(
     }
     new = msgspec.structs.replace(cart, **given)
     if new.shipping_method is not None:
-        (await placing.terms()).method(new.shipping_method)
-    async with placing.db.reading() as tx:
-        done = await carts.update(tx, new)
-    if not done:
+        (await desk.terms()).method(new.shipping_method)
+    if not await desk.set_cart(new):
         raise StateConflict("This cart was ordered, or changed just now; read it again.")
     now = datetime.now(UTC)
-    return await _show(
-        msgspec.structs.replace(new, version=cart.version + 1, updated_at=now), placing
-    )
+    return await _show(msgspec.structs.replace(new, version=cart.version + 1, updated_at=now), desk)
 
 
 @delete("/api/v1/carts/{cart_id:uuid}", policy=ANYONE, status_code=204)
-async def delete_cart(
-    cart_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
-) -> None:
+async def delete_cart(cart_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk) -> None:
     """Throw an open cart away."""
-    cart = await _mine(cart_id, request, caller, placing)
+    cart = await _mine(cart_id, request, caller, desk)
     if cart.status != "open":
         raise StateConflict("This cart was ordered or merged.")
-    async with placing.db.reading() as tx:
+    async with desk.db.reading() as tx:
         await carts.delete(tx, cart_id)
 
 
 @post("/api/v1/carts/{cart_id:uuid}/lines", policy=ANYONE)
 async def add_line(
-    cart_id: UUID, data: AddLine, request: HTTPRequest, caller: Caller, placing: Placing
+    cart_id: UUID, data: AddLine, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Add pieces of a sku; the same sku adds up. 422 unknown-product, 409 once ordered."""
-    async with placing.db.reading() as tx:
-        cart = _owned(await carts.cart(tx, cart_id), request, caller, placing)
-        if len(cart.lines) >= LINES_MAX and all(line.sku != data.sku for line in cart.lines):
-            raise Validation.at("/sku", f"A cart has at most {LINES_MAX} lines.")
-        known = await offers.offers(tx, [data.sku, *(line.sku for line in cart.lines)])
-        offer = known.get(data.sku)
-        if offer is None or price_of(offer, cart.currency, data.quantity) is None:
-            raise UnknownProduct(f"We do not sell {data.sku} in {cart.currency}.", skus=[data.sku])
-        had = sum(line.quantity for line in cart.lines if line.sku == data.sku)
-        if had + data.quantity > 1_000_000:
-            raise Validation.at("/quantity", "At most 1,000,000 pieces of a sku.")
-        done = await carts.add_line(tx, cart_id, new_id(), data.sku, data.quantity)
-        if not done:
-            raise StateConflict("This cart was ordered or merged.")
-        after = await carts.cart(tx, cart_id)
+    cart = await _mine(cart_id, request, caller, desk)
+    if len(cart.lines) >= LINES_MAX and all(line.sku != data.sku for line in cart.lines):
+        raise Validation.at("/sku", f"A cart has at most {LINES_MAX} lines.")
+    known = await desk.offers((data.sku, *(line.sku for line in cart.lines)))
+    offer = known.get(data.sku)
+    if offer is None or price_of(offer, cart.currency, data.quantity) is None:
+        raise UnknownProduct(f"We do not sell {data.sku} in {cart.currency}.", skus=[data.sku])
+    had = sum(line.quantity for line in cart.lines if line.sku == data.sku)
+    if had + data.quantity > 1_000_000:
+        raise Validation.at("/quantity", "At most 1,000,000 pieces of a sku.")
+    if not await desk.add_line(carts.NewLine(cart_id, new_id(), data.sku, data.quantity)):
+        raise StateConflict("This cart was ordered or merged.")
+    after = await desk.cart(cart_id)
     assert after is not None
-    return await _show(after, placing, known, status=201)
+    return await _show(after, desk, known, status=201)
 
 
 @patch("/api/v1/carts/{cart_id:uuid}/lines/{line_id:uuid}", policy=ANYONE)
 async def set_line(
     cart_id: UUID, line_id: UUID, data: SetLine, request: HTTPRequest, caller: Caller,
-    placing: Placing,
+    desk: Desk,
 ) -> Response[CartView]:  # fmt: skip
     """Set how many pieces a line has."""
-    await _mine(cart_id, request, caller, placing)
-    async with placing.db.reading() as tx:
+    await _mine(cart_id, request, caller, desk)
+    async with desk.db.reading() as tx:
         if not await carts.set_line(tx, cart_id, line_id, data.quantity):
             raise NotFound("There is no such line in an open cart.")
         after = await carts.cart(tx, cart_id)
     assert after is not None
-    return await _show(after, placing)
+    return await _show(after, desk)
 
 
 @delete("/api/v1/carts/{cart_id:uuid}/lines/{line_id:uuid}", policy=ANYONE, status_code=200)
 async def drop_line(
-    cart_id: UUID, line_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+    cart_id: UUID, line_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Take a line out. Harmless to repeat."""
-    await _mine(cart_id, request, caller, placing)
-    async with placing.db.reading() as tx:
+    await _mine(cart_id, request, caller, desk)
+    async with desk.db.reading() as tx:
         await carts.drop_line(tx, cart_id, line_id)
         after = await carts.cart(tx, cart_id)
     assert after is not None
-    return await _show(after, placing)
+    return await _show(after, desk)
 
 
 @post("/api/v1/carts/{cart_id:uuid}/merge", policy=USER, status_code=200)
 async def merge_cart(
-    cart_id: UUID, data: Merge, request: HTTPRequest, caller: Caller, placing: Placing
+    cart_id: UUID, data: Merge, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Pour a guest's cart into mine, after logging in. Harmless to repeat."""
-    mine = await _mine(cart_id, request, caller, placing)
+    mine = await _mine(cart_id, request, caller, desk)
     if mine.customer_id is None:
         raise NotFound("There is no such cart.")
-    if not is_thing_token(placing.settings.token_secret, data.cart_id, data.token):
+    if not is_thing_token(desk.settings.token_secret, data.cart_id, data.token):
         raise NotFound("There is no such guest cart.")
-    async with placing.db.transaction() as tx:
+    async with desk.db.transaction() as tx:
         other = await carts.cart(tx, data.cart_id)
         if other is None or other.customer_id is not None or other.id == cart_id:
             raise NotFound("There is no such guest cart.")
@@ -262,14 +255,14 @@ async def merge_cart(
         await actions.merge_carts(tx, data.cart_id, cart_id)
         after = await carts.cart(tx, cart_id)
     assert after is not None
-    return await _show(after, placing)
+    return await _show(after, desk)
 
 
 @get("/api/v1/shipping-methods", policy=ANYONE)
 async def shipping_methods(
     request: HTTPRequest,
     caller: Caller,
-    placing: Placing,
+    desk: Desk,
     cart_id: UUID | None = None,
     country: Country | None = None,
     currency: Currency = "EUR",
@@ -278,14 +271,14 @@ async def shipping_methods(
     """List the ways to send a cart, or anything in general, with their prices."""
     items = 0
     if cart_id is not None:
-        cart = await _mine(cart_id, request, caller, placing)
+        cart = await _mine(cart_id, request, caller, desk)
         currency, locale = cart.currency, cart.locale
         if country is None and cart.shipping_address is not None:
             country = cart.shipping_address.country
-        view = (await _show(cart, placing)).content
+        view = (await _show(cart, desk)).content
         items = view.totals.items_minor if view.totals else 0
     found = []
-    for method in (await placing.terms()).methods:
+    for method in (await desk.terms()).methods:
         cost = method.cost(currency, country, items)
         if cost is not None:
             text = title(method.titles, locale) or method.id
@@ -298,32 +291,26 @@ async def shipping_methods(
     return Page(items=found)
 
 
-async def _mine(
-    cart_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
-) -> carts.Cart:
-    async with placing.db.reading() as tx:
-        return _owned(await carts.cart(tx, cart_id), request, caller, placing)
+async def _mine(cart_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk) -> carts.Cart:
+    return _owned(await desk.cart(cart_id), request, caller, desk)
 
 
-def _owned(
-    cart: carts.Cart | None, request: HTTPRequest, caller: Caller, placing: Placing
-) -> carts.Cart:
+def _owned(cart: carts.Cart | None, request: HTTPRequest, caller: Caller, desk: Desk) -> carts.Cart:
     token = request.headers.get("x-cart-token")
-    if cart is None or not owns(cart, caller, token, placing.settings.token_secret):
+    if cart is None or not owns(cart, caller, token, desk.settings.token_secret):
         raise NotFound("There is no such cart.")
     return cart
 
 
 async def _show(
-    cart: carts.Cart, placing: Placing, known: dict[str, Offer] | None = None, *, status: int = 200
+    cart: carts.Cart, desk: Desk, known: dict[str, Offer] | None = None, *, status: int = 200
 ) -> Response[CartView]:
     """Show a cart at today's prices; `known` are offers just read."""
     known = known or {}
-    missing = [line.sku for line in cart.lines if line.sku not in known]
+    missing = tuple(line.sku for line in cart.lines if line.sku not in known)
     if missing:
-        async with placing.db.reading() as tx:
-            known = known | await offers.offers(tx, missing)
-    priced = _price(cart, known, await placing.terms())
+        known = known | await desk.offers(missing)
+    priced = _price(cart, known, await desk.terms())
     view = CartView(
         id=cart.id,
         status=cart.status,

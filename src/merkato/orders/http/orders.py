@@ -30,7 +30,7 @@ from merkato.contracts.values import Line
 from merkato.orders import actions
 from merkato.orders.domain.life import Status
 from merkato.orders.http import views
-from merkato.orders.http.placing import Placing
+from merkato.orders.http.desk import Desk
 from merkato.orders.store import life
 
 HTTPRequest = Request[Any, Any, Any]
@@ -72,7 +72,7 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 @get("/api/v1/orders", policy=USER)
 async def list_orders(
     caller: Caller,
-    placing: Placing,
+    desk: Desk,
     customer: Annotated[str | None, Parameter(max_length=40)] = None,
     status: Status | None = None,
     since: datetime | None = None,
@@ -88,7 +88,7 @@ async def list_orders(
     if caller.may("orders:read") and customer != "me":
         whose = _customer(customer) if customer else None
     before, since = decode_cursor(cursor, tuple[datetime, UUID]), moment("since", since)
-    async with placing.db.reading() as tx:
+    async with desk.db.reading() as tx:
         rows = await life.list_orders(
             tx, whose, status.value if status else None, since, q.upper() if q else None, before,
             limit + 1,
@@ -107,34 +107,33 @@ def _customer(text: str) -> UUID:
 
 @get("/api/v1/orders/{order_id:uuid}", policy=ANYONE)
 async def get_order(
-    order_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+    order_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> views.OrderView:
     """Show an order to its customer (a guest by X-Order-Token) or to staff."""
-    async with placing.db.reading() as tx:
-        row = await life.view(tx, order_id)
-    if row is None or not _may_see(row, request, caller, placing):
+    row = await desk.order(order_id)
+    if row is None or not _may_see(row, request, caller, desk):
         raise NotFound("There is no such order.")
     return views.from_row(row)
 
 
-def _may_see(row: Row, request: HTTPRequest, caller: Caller, placing: Placing) -> bool:
+def _may_see(row: Row, request: HTTPRequest, caller: Caller, desk: Desk) -> bool:
     if caller.may("orders:read"):
         return True
     if row["customer_id"] is not None and row["customer_id"] == caller.user_id:
         return True
     order_id = row["id"] if "id" in row else row["order_id"]
     token = request.headers.get("x-order-token")
-    return is_thing_token(placing.settings.token_secret, order_id, token)
+    return is_thing_token(desk.settings.token_secret, order_id, token)
 
 
 @get("/api/v1/orders/{order_id:uuid}/timeline", policy=ANYONE)
 async def get_timeline(
-    order_id: UUID, request: HTTPRequest, caller: Caller, placing: Placing
+    order_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Page[TimelineEntry]:
     """List what happened to an order, oldest first."""
-    async with placing.db.reading() as tx:
+    async with desk.db.reading() as tx:
         row = await life.brief(tx, order_id)
-        if row is None or not _may_see(row, request, caller, placing):
+        if row is None or not _may_see(row, request, caller, desk):
             raise NotFound("There is no such order.")
         rows = await life.timeline(tx, order_id)
     return Page(items=[msgspec.convert(dict(row), TimelineEntry) for row in rows])
@@ -146,7 +145,7 @@ async def cancel_order(
     data: Cancellation,
     request: HTTPRequest,
     caller: Caller,
-    placing: Placing,
+    desk: Desk,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """End an order while nothing is shipped; what was paid goes back. Needs a key.
@@ -154,9 +153,9 @@ async def cancel_order(
     Cancelling again is harmless; 409 state-conflict once something is shipped.
     """
     key = parse_key(idempotency_key, required=True)
-    async with placing.db.reading() as tx:
+    async with desk.db.reading() as tx:
         row = await life.brief(tx, order_id)
-    if row is None or not _may_see(row, request, caller, placing):
+    if row is None or not _may_see(row, request, caller, desk):
         raise NotFound("There is no such order.")
     by_staff = caller.may("orders:write") and row["customer_id"] != caller.user_id
     reason = "staff" if by_staff else "customer"
@@ -165,17 +164,18 @@ async def cancel_order(
         actor = caller.principal if caller.kind == "user" else row["principal"]
         now = datetime.now(UTC)
         await actions.cancel(tx, order_id, reason, now, actor=actor, detail=data.reason)
-        return answer(200, views.from_row(await life.view(tx, order_id)))
+        found = await life.views(tx, [order_id])
+        return answer(200, views.from_row(found[order_id]))
 
     principal = caller.principal if caller.kind == "user" else row["principal"]
     scope = (principal, f"POST /orders/{order_id}/cancellation", key)
-    return respond(await once(placing.db, scope, data, work))
+    return respond(await once(desk.db, scope, data, work))
 
 
 @get("/api/v1/orders/{order_id:uuid}/state", policy=SERVICE)
-async def get_state(order_id: UUID, placing: Placing) -> OrderState:
+async def get_state(order_id: UUID, desk: Desk) -> OrderState:
     """Tell another service whether an order exists and how it stands."""
-    async with placing.db.reading() as tx:
+    async with desk.db.reading() as tx:
         row = await life.brief(tx, order_id)
     if row is None:
         raise NotFound("There is no such order.")

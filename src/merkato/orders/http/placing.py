@@ -7,7 +7,6 @@ A definite refusal gives back a hold that this very call took.
 
 import asyncio
 import secrets
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,8 +16,7 @@ import structlog
 from litestar import Request, Response, post
 
 from merkato.chassis.ask import Asks
-from merkato.chassis.batch import Batch
-from merkato.chassis.db import Database, Row
+from merkato.chassis.db import Row
 from merkato.chassis.failpoints import reach
 from merkato.chassis.http import ANYONE, IdempotencyKey
 from merkato.chassis.idempotency import fingerprint, parse_key
@@ -41,70 +39,13 @@ from merkato.orders import actions
 from merkato.orders.domain import placing as rules
 from merkato.orders.domain.pricing import Offer, Priced, Terms, price
 from merkato.orders.http import views
-from merkato.orders.store import carts, life, offers
-from merkato.orders.store import placing as store
+from merkato.orders.http.desk import Asked, Desk
+from merkato.orders.store import carts
 from merkato.orders.store.placing import NewOrder
 
 log = structlog.get_logger()
 
-TERMS_S = 5.0  # how long rates and methods are remembered
 NUMBERS_MAX = 5  # tries for a number nobody has
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What must be known to price a request."""
-
-    principal: str
-    key: str
-    skus: tuple[str, ...]
-
-
-class Known(msgspec.Struct, frozen=True):
-    """What is known: the order that has this key, and the offers of the skus."""
-
-    existing: Row | None
-    offers: dict[str, Offer]
-
-
-class Placing:
-    """Reads and places for many callers at once."""
-
-    def __init__(self, db: Database, asks: Asks, settings: Orders) -> None:
-        self.db, self.asks, self.settings = db, asks, settings
-        self._known: Batch[Asked, Known] = Batch(self._read, key=lambda a: (a.principal, a.key))
-        self._place: Batch[NewOrder, actions.Outcome] = Batch(
-            self._write, key=lambda order: (order.principal, order.key)
-        )
-        self._terms: tuple[Terms, float] | None = None
-
-    async def known(self, asked: Asked) -> Known:
-        """Look up a key and offers."""
-        return await self._known(asked)
-
-    async def _read(self, batch: Sequence[Asked]) -> list[Known]:
-        async with self.db.reading() as tx:
-            existing = await store.by_keys(tx, [(one.principal, one.key) for one in batch])
-            found = await offers.offers(tx, sorted({sku for one in batch for sku in one.skus}))
-        return [Known(existing.get((one.principal, one.key)), found) for one in batch]
-
-    async def terms(self) -> Terms:
-        """Give rates and methods, at most TERMS_S old."""
-        now = asyncio.get_running_loop().time()
-        if self._terms is None or now - self._terms[1] > TERMS_S:
-            async with self.db.reading() as tx:
-                self._terms = (await offers.terms(tx), now)
-        return self._terms[0]
-
-    async def place(self, order: NewOrder) -> actions.Outcome:
-        """Write an order, its lines, its first step, its event: all or nothing."""
-        return await self._place(order)
-
-    async def _write(self, batch: Sequence[NewOrder]) -> list[actions.Outcome]:
-        async with self.db.transaction() as tx:
-            outcomes = await actions.place(tx, batch)
-            reach("orders-before-commit")
-        reach("orders-after-commit")
-        return outcomes
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +64,7 @@ async def place_order(
     request: Request[Any, Any, Any],
     data: rules.PlaceOrder,
     caller: Caller,
-    placing: Placing,
+    desk: Desk,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[views.OrderView]:
     """Place an order from a cart, or from lines for a customer who has logged in.
@@ -135,21 +76,21 @@ async def place_order(
     key = parse_key(idempotency_key, required=True)
     assert key is not None
     guest_token = request.headers.get("x-cart-token")
-    asked = await _identify(data, key, caller, placing, guest_token)
+    asked = await _identify(data, key, caller, desk, guest_token)
     wanted = rules.merged(_lines(asked))
-    known = await placing.known(Asked(asked.principal, key, tuple(wanted)))
+    known = await desk.known(Asked(asked.principal, key, tuple(wanted)))
     if known.existing is not None:
-        return await _replay(placing, asked, known.existing)
+        return await _replay(desk, asked, known.existing)
     basket = _basket(asked, wanted)
-    priced = _price(basket, known.offers, await placing.terms())
+    priced = _price(basket, known.offers, await desk.terms())
     rules.check_basket(basket, priced)
     rules.check_total(priced, data.expected_total)
     _check_cart(asked)
-    return await _place(placing, asked, basket, priced)
+    return await _place(desk, asked, basket, priced)
 
 
 async def _identify(
-    data: rules.PlaceOrder, key: str, caller: Caller, placing: Placing, guest_token: str | None
+    data: rules.PlaceOrder, key: str, caller: Caller, desk: Desk, guest_token: str | None
 ) -> _Request:
     """Say for whom this is. Raises Unauthenticated, NotFound for somebody else's cart."""
     if (data.cart_id is None) == (data.lines is None):
@@ -158,9 +99,8 @@ async def _identify(
     if data.cart_id is not None:
         if caller.kind != "user" and guest_token is None:
             raise Unauthenticated("Log in, or send the cart's token as X-Cart-Token.")
-        async with placing.db.reading() as tx:
-            cart = await carts.cart(tx, data.cart_id)
-        if cart is None or not owns(cart, caller, guest_token, placing.settings.token_secret):
+        cart = await desk.cart(data.cart_id)
+        if cart is None or not owns(cart, caller, guest_token, desk.settings.token_secret):
             raise NotFound("There is no such cart.")
     elif caller.kind != "user":
         raise Unauthenticated("Guests order from their cart; log in to order lines.")
@@ -230,34 +170,34 @@ def _check_cart(asked: _Request) -> None:
 
 
 async def _place(
-    placing: Placing, asked: _Request, basket: rules.Basket, priced: Priced
+    desk: Desk, asked: _Request, basket: rules.Basket, priced: Priced
 ) -> Response[views.OrderView]:
     digest = rules.order_digest(asked.principal, asked.key, basket.wanted)
     order_id = derived_id(digest)
-    took = await _reserve(placing, asked, order_id, priced)
+    took = await _reserve(desk, asked, order_id, priced)
     try:
-        order = _new_order(placing.settings, asked, basket, priced, order_id)
-        outcome = await placing.place(order)
+        order = _new_order(desk.settings, asked, basket, priced, order_id)
+        outcome = await desk.place(order)
         for _ in range(NUMBERS_MAX):
             if outcome.verdict != actions.TAKEN or outcome.existing:
                 break
             order = msgspec.structs.replace(order, number=_number())
-            outcome = await placing.place(order)
+            outcome = await desk.place(order)
         if outcome.verdict == actions.PLACED:
-            return _answer(placing.settings, views.placed(order), replayed=False)
+            return _answer(desk.settings, views.placed(order), replayed=False)
         if outcome.existing is not None:
             took = took and outcome.existing["id"] != order_id
-            return await _replay(placing, asked, outcome.existing)
+            return await _replay(desk, asked, outcome.existing)
         if outcome.verdict == actions.PRICE_CHANGED:
             raise rules.PriceChanged("A price changed just now; ask for the total again.")
         raise StateConflict("This cart changed, or was ordered, just now.")
     except (rules.PriceChanged, StateConflict, KeyReused):
         if took:
-            await asyncio.shield(_give_back(placing.asks, order_id))
+            await asyncio.shield(_give_back(desk.asks, order_id))
         raise
 
 
-async def _reserve(placing: Placing, asked: _Request, order_id: UUID, priced: Priced) -> bool:
+async def _reserve(desk: Desk, asked: _Request, order_id: UUID, priced: Priced) -> bool:
     """Hold the goods. True when this very call took them. Raises OutOfStock and others."""
     lines = tuple(
         StockLine(sku=line.offer.sku, quantity=line.quantity)
@@ -266,10 +206,10 @@ async def _reserve(placing: Placing, asked: _Request, order_id: UUID, priced: Pr
     )
     if not lines:
         return False
-    body = Reserve(lines=lines, ttl_s=placing.settings.hold_s, principal=asked.principal)
+    body = Reserve(lines=lines, ttl_s=desk.settings.hold_s, principal=asked.principal)
     reach("orders-before-hold")
     path = f"/api/v1/reservations/{order_id}"
-    status, answer = await placing.asks.send("inventory", "PUT", path, body)
+    status, answer = await desk.asks.send("inventory", "PUT", path, body)
     reach("orders-after-hold")
     if status in (200, 201):
         return status == 201
@@ -281,7 +221,7 @@ async def _reserve(placing: Placing, asked: _Request, order_id: UUID, priced: Pr
         case "state-conflict":
             raise StateConflict(detail)
         case "rate-limited":
-            raise RateLimited(detail, retry_after_s=placing.settings.hold_s)
+            raise RateLimited(detail, retry_after_s=desk.settings.hold_s)
         case "overloaded":
             raise Overloaded
     log.error("inventory refused", status=status, slug=slug, detail=detail)
@@ -327,13 +267,12 @@ def _new_order(
     )
 
 
-async def _replay(placing: Placing, asked: _Request, existing: Row) -> Response[views.OrderView]:
+async def _replay(desk: Desk, asked: _Request, existing: Row) -> Response[views.OrderView]:
     """Answer with the order that has this key, as it is now. Raises KeyReused for another body."""
     if existing["fingerprint"] != asked.fingerprint:
         raise KeyReused("This key placed another order; use a new key.")
-    async with placing.db.reading() as tx:
-        row = await life.view(tx, existing["id"])
-    return _answer(placing.settings, views.from_row(row), replayed=True)
+    row = await desk.order(existing["id"])
+    return _answer(desk.settings, views.from_row(row), replayed=True)
 
 
 def _answer(

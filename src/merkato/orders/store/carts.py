@@ -1,7 +1,7 @@
 """Statements about carts. Whoever writes takes the cart's row first, by raising its version."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -36,49 +36,88 @@ class Cart(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[CartLine, ...] = ()
 
 
+class NewCart(msgspec.Struct, frozen=True):
+    """An empty cart to be."""
+
+    id: UUID
+    customer_id: UUID | None
+    currency: str
+    locale: str
+
+
+class NewLine(msgspec.Struct, frozen=True):
+    """Pieces to be put into a cart."""
+
+    cart_id: UUID
+    line_id: UUID
+    sku: str
+    quantity: int
+
+
 INSERT = """
-insert into carts (id, customer_id, currency, locale) values ($1, $2, $3, $4) returning updated_at
+insert into carts (id, customer_id, currency, locale)
+select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+    on conflict (id) do update set id = excluded.id returning id, updated_at
 """
 
 
-async def insert(
-    tx: Tx, cart_id: UUID, customer_id: UUID | None, currency: str, locale: str
-) -> datetime:
-    """Add an empty cart."""
-    updated_at: datetime = await tx.fetchval(INSERT, cart_id, customer_id, currency, locale)
-    return updated_at
+async def insert(tx: Tx, new: Sequence[NewCart]) -> dict[UUID, datetime]:
+    """Add empty carts; give when each was. Harmless to repeat."""
+    rows = await tx.fetch(
+        INSERT,
+        [cart.id for cart in new],
+        [cart.customer_id for cart in new],
+        [cart.currency for cart in new],
+        [cart.locale for cart in new],
+    )
+    return {row["id"]: row["updated_at"] for row in rows}
 
 
-CART = """
+CARTS = """
 select c.id, c.customer_id, c.status, c.version, c.currency, c.locale, c.contact,
        c.shipping_address, c.billing_address, c.shipping_method, c.metadata, c.updated_at,
        coalesce((select json_agg(json_build_object('line_id', l.line_id, 'sku', l.sku,
                                                    'quantity', l.quantity)
                                  order by l.added_at, l.line_id)
                    from cart_lines l where l.cart_id = c.id), '[]') as lines
-  from carts c where c.id = $1
+  from carts c where c.id = any($1)
 """
+
+
+async def carts(tx: Tx, cart_ids: Sequence[UUID]) -> dict[UUID, Cart]:
+    """Map carts to themselves with their lines, read at one moment."""
+    rows = await tx.fetch(CARTS, list(cart_ids))
+    return {row["id"]: msgspec.convert(dict(row), Cart) for row in rows}
 
 
 async def cart(tx: Tx, cart_id: UUID) -> Cart | None:
-    """Read a cart and its lines at one moment."""
-    row = await tx.fetchrow(CART, cart_id)
-    return msgspec.convert(dict(row), Cart) if row else None
+    """Read one cart."""
+    return (await carts(tx, [cart_id])).get(cart_id)
 
 
-ADD_LINE = """
-with c as (update carts set version = version + 1, updated_at = clock_timestamp()
-            where id = $1 and status = 'open' returning id)
+ADD_LINES = """
+with ready as (select id from carts where id = any($1) and status = 'open' order by id for update),
+     c as (update carts set version = version + 1, updated_at = clock_timestamp()
+            where id in (select id from ready) returning id)
 insert into cart_lines as l (cart_id, line_id, sku, quantity)
-select id, $2, $3, $4 from c
+select c.id, w.line_id, w.sku, w.quantity
+  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[]) w(cart_id, line_id, sku, quantity)
+  join c on c.id = w.cart_id
     on conflict (cart_id, sku) do update set quantity = l.quantity + excluded.quantity
-returning line_id
+returning cart_id
 """
 
 
-async def add_line(tx: Tx, cart_id: UUID, line_id: UUID, sku: str, quantity: int) -> bool:
-    """Add pieces of a sku to an open cart, in one statement. False when the cart is not open."""
-    return await tx.fetchval(ADD_LINE, cart_id, line_id, sku, quantity) is not None
+async def add_lines(tx: Tx, lines: Sequence[NewLine]) -> set[UUID]:
+    """Add pieces to open carts, one line a cart; give the carts that were open."""
+    rows = await tx.fetch(
+        ADD_LINES,
+        [line.cart_id for line in lines],
+        [line.line_id for line in lines],
+        [line.sku for line in lines],
+        [line.quantity for line in lines],
+    )
+    return {row["cart_id"] for row in rows}
 
 
 SET_LINE = """
@@ -107,19 +146,35 @@ async def drop_line(tx: Tx, cart_id: UUID, line_id: UUID) -> None:
 
 
 UPDATE = """
-update carts set version = version + 1, updated_at = clock_timestamp(), locale = $2, contact = $3,
-       shipping_address = $4, billing_address = $5, shipping_method = $6, metadata = $7
- where id = $1 and status = 'open' and version = $8
+with w as (select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::jsonb[], $5::jsonb[],
+                                $6::jsonb[], $7::text[], $8::jsonb[])
+             w(id, version, locale, contact, shipping, billing, method, metadata)),
+     ready as (select c.id from carts c join w using (id, version) where c.status = 'open'
+                order by c.id for update of c)
+update carts c set version = c.version + 1, updated_at = clock_timestamp(), locale = w.locale,
+       contact = w.contact, shipping_address = w.shipping, billing_address = w.billing,
+       shipping_method = w.method, metadata = w.metadata
+  from w join ready using (id) where c.id = w.id returning c.id
 """
 
 
-async def update(tx: Tx, new: Cart) -> bool:
-    """Write a cart's details if it is still the version `new` was made from."""
-    values: tuple[Any, ...] = (
-        new.locale, new.contact, new.shipping_address, new.billing_address, new.shipping_method,
-        new.metadata, new.version,
-    )  # fmt: skip
-    return await tx.execute(UPDATE, new.id, *values) == 1
+async def update(tx: Tx, new: Sequence[Cart]) -> set[UUID]:
+    """Write details of carts that are still of the version `new` was made from; give those.
+
+    Repeated after it was written it changes nothing, and gives none.
+    """
+    rows = await tx.fetch(
+        UPDATE,
+        [cart.id for cart in new],
+        [cart.version for cart in new],
+        [cart.locale for cart in new],
+        [cart.contact for cart in new],
+        [cart.shipping_address for cart in new],
+        [cart.billing_address for cart in new],
+        [cart.shipping_method for cart in new],
+        [cart.metadata for cart in new],
+    )
+    return {row["id"] for row in rows}
 
 
 DELETE = "delete from carts where id = $1 and status = 'open'"

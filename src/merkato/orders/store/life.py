@@ -161,13 +161,13 @@ select o.id, o.number, o.customer_id, o.status, o.reason, o.payment_status, o.fu
                 'gross_minor', l.gross_minor) order by l.line_no)
           from order_lines l where l.order_id = o.id) as lines
   from orders o join order_contacts c on c.order_id = o.id
- where o.id = $1
+ where o.id = any($1)
 """
 
 
-async def view(tx: Tx, order_id: UUID) -> Row | None:
-    """Read an order whole, at one moment."""
-    return await tx.fetchrow(VIEW, order_id)
+async def views(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Row]:
+    """Map orders to all that is shown of them, at one moment."""
+    return {row["id"]: row for row in await tx.fetch(VIEW, list(order_ids))}
 
 
 LIST = """

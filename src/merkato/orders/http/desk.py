@@ -1,0 +1,115 @@
+"""The desk of orders: what routes read and write for many callers at once, in shared statements."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from merkato.chassis.ask import Asks
+from merkato.chassis.batch import Batch
+from merkato.chassis.db import Database, Row
+from merkato.chassis.failpoints import reach
+from merkato.config import Orders
+from merkato.orders import actions
+from merkato.orders.domain.pricing import Offer, Terms
+from merkato.orders.store import carts, life, offers
+from merkato.orders.store import placing as store
+from merkato.orders.store.carts import Cart, NewCart, NewLine
+from merkato.orders.store.placing import NewOrder
+
+TERMS_S = 5.0  # how long rates and methods are remembered
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What must be known to price a request."""
+
+    principal: str
+    key: str
+    skus: tuple[str, ...]
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is known: the order that has this key, and the offers of the skus."""
+
+    existing: Row | None
+    offers: dict[str, Offer]
+
+
+def _apart(_: object) -> object:
+    """Tell any two reads apart: they may share a statement whatever they ask for."""
+    return object()
+
+
+class Desk:
+    """Reads and writes for concurrent callers; each call is answered as if it were alone."""
+
+    def __init__(self, db: Database, asks: Asks, settings: Orders) -> None:
+        self.db, self.asks, self.settings = db, asks, settings
+        self.known: Batch[Asked, Known] = Batch(self._know, key=_apart)
+        self.place: Batch[NewOrder, actions.Outcome] = Batch(
+            self._place, key=lambda order: (order.principal, order.key)
+        )
+        self.order: Batch[UUID, Row | None] = Batch(self._orders, key=_apart)
+        self.cart: Batch[UUID, Cart | None] = Batch(self._carts, key=_apart)
+        self.offers: Batch[tuple[str, ...], dict[str, Offer]] = Batch(self._offers, key=_apart)
+        self.new_cart: Batch[NewCart, datetime] = Batch(self._new_carts, key=lambda new: new.id)
+        self.set_cart: Batch[Cart, bool] = Batch(
+            self._set_carts, key=lambda cart: cart.id, repeatable=False
+        )
+        self.add_line: Batch[NewLine, bool] = Batch(
+            self._add_lines, key=lambda line: line.cart_id, repeatable=False
+        )
+        self._terms: tuple[Terms, float] | None = None
+
+    async def terms(self) -> Terms:
+        """Give rates and methods, at most TERMS_S old."""
+        now = asyncio.get_running_loop().time()
+        if self._terms is None or now - self._terms[1] > TERMS_S:
+            async with self.db.reading() as tx:
+                self._terms = (await offers.terms(tx), now)
+        return self._terms[0]
+
+    async def _know(self, batch: Sequence[Asked]) -> list[Known]:
+        async with self.db.reading() as tx:
+            existing = await store.by_keys(tx, [(one.principal, one.key) for one in batch])
+            found = await offers.offers(tx, sorted({sku for one in batch for sku in one.skus}))
+        return [Known(existing.get((one.principal, one.key)), found) for one in batch]
+
+    async def _place(self, batch: Sequence[NewOrder]) -> list[actions.Outcome]:
+        async with self.db.transaction() as tx:
+            outcomes = await actions.place(tx, batch)
+            reach("orders-before-commit")
+        reach("orders-after-commit")
+        return outcomes
+
+    async def _orders(self, batch: Sequence[UUID]) -> list[Row | None]:
+        async with self.db.reading() as tx:
+            found = await life.views(tx, batch)
+        return [found.get(order_id) for order_id in batch]
+
+    async def _carts(self, batch: Sequence[UUID]) -> list[Cart | None]:
+        async with self.db.reading() as tx:
+            found = await carts.carts(tx, batch)
+        return [found.get(cart_id) for cart_id in batch]
+
+    async def _offers(self, batch: Sequence[tuple[str, ...]]) -> list[dict[str, Offer]]:
+        async with self.db.reading() as tx:
+            found = await offers.offers(tx, sorted({sku for skus in batch for sku in skus}))
+        return [{sku: found[sku] for sku in skus if sku in found} for skus in batch]
+
+    async def _new_carts(self, batch: Sequence[NewCart]) -> list[datetime]:
+        async with self.db.reading() as tx:
+            found = await carts.insert(tx, batch)
+        return [found[new.id] for new in batch]
+
+    async def _set_carts(self, batch: Sequence[Cart]) -> list[bool]:
+        async with self.db.reading() as tx:
+            done = await carts.update(tx, batch)
+        return [cart.id in done for cart in batch]
+
+    async def _add_lines(self, batch: Sequence[NewLine]) -> list[bool]:
+        async with self.db.reading() as tx:
+            done = await carts.add_lines(tx, batch)
+        return [line.cart_id in done for line in batch]
