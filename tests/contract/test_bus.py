@@ -1,0 +1,211 @@
+"""What the bus and the relay promise, on a real broker and a real database."""
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import asyncpg
+import harness
+import pytest
+
+from merkato.chassis import bus, ear, outbox
+from merkato.config import SERVICES, Config
+from merkato.contracts.inventory import StockLow
+from merkato.inventory.service import service
+
+
+@pytest.fixture
+def connect(nats_urls):
+    """A connection as inventory."""
+    return lambda: bus.connected(nats_urls["inventory"], "inventory", (*SERVICES, "external"))
+
+
+@pytest.fixture
+async def broker(connect):
+    async with connect() as connection:
+        await connection.stream()
+        yield connection
+
+
+def kind():
+    """A type of event nobody else uses."""
+    return f"inventory.test_{uuid4().hex[:12]}.v1"
+
+
+def messages(name, n, keys=7):
+    return [
+        bus.Message(id=uuid4().hex, type=name, key=f"key-{i % keys}", body=b"%d" % i)
+        for i in range(n)
+    ]
+
+
+@asynccontextmanager
+async def listening(broker, name, consumer="inventory"):
+    async with ear.hearing(broker, f"{consumer}_{name.split('.')[1]}", [name]) as opened:
+        yield opened
+
+
+async def read(opened, n, *, ack=True):
+    """Take `n` messages off, in the order they come."""
+    got = []
+    async with asyncio.timeout(20):
+        while len(got) < n:
+            batch = await opened.next_batch()
+            got += batch
+            if ack and batch:
+                await opened.acknowledge(batch)
+    return got
+
+
+async def test_messages_of_a_key_come_in_the_order_they_were_published(broker):
+    name = kind()
+    sent = messages(name, 1_200)
+    for start in range(0, len(sent), 400):
+        await broker.publish(sent[start : start + 400])
+    async with listening(broker, name) as opened:
+        got = await read(opened, len(sent))
+    assert [one.body for one in got] == [one.body for one in sent]
+    seqs = [one.stream_seq for one in got]
+    assert seqs == sorted(set(seqs))
+    assert {one.type for one in got} == {name}
+
+
+async def test_what_a_lost_reader_held_comes_again_at_once_and_first(broker, connect):
+    name = kind()
+    sent = messages(name, 300)
+    await broker.publish(sent)
+    async with listening(broker, name) as opened:
+        first = await opened.next_batch()
+        await opened.acknowledge(first)
+        held = await opened.next_batch()
+        assert held
+    async with connect() as other, listening(other, name) as opened:
+        rest = await read(opened, len(sent) - len(first))
+    assert [one.body for one in rest] == [one.body for one in sent[len(first) :]]
+
+
+async def test_a_reader_whose_consumer_vanished_goes_on(broker, nats_url):
+    name = kind()
+    await broker.publish(messages(name, 10))
+    async with listening(broker, name) as opened:
+        assert len(await read(opened, 10)) == 10
+        waiting = asyncio.create_task(read(opened, 5))
+        await asyncio.sleep(0.2)
+        await broker._api(f"CONSUMER.DELETE.{bus.STREAM}.inventory_{name.split('.')[1]}")
+        more = messages(name, 5)
+        await broker.publish(more)
+        bodies = [one.body for one in await waiting]  # from the beginning: the inbox sorts it out
+        assert bodies
+
+
+async def test_a_consumer_begun_anew_hears_everything_again(broker):
+    name = kind()
+    await broker.publish(messages(name, 20))
+    async with listening(broker, name) as opened:
+        before = [one.stream_seq for one in await read(opened, 20)]
+        await broker.begin_anew(f"inventory_{name.split('.')[1]}")
+        assert [one.stream_seq for one in await read(opened, 20)] == before
+
+
+async def test_a_copy_within_a_batch_is_stored_once(broker):
+    name = kind()
+    first, second, third = messages(name, 3)
+    stored = (await broker.publish([first, second])).stream_seqs
+    again = (await broker.publish([second, third])).stream_seqs
+    assert again[0] == stored[1]
+    assert again[1] > stored[1]
+    async with listening(broker, name) as opened:
+        assert [one.message_id for one in await read(opened, 3)] == [
+            first.id, second.id, third.id
+        ]  # fmt: skip
+    assert await broker.message_id(stored[0]) == first.id
+    assert await broker.message_id(10**12) is None
+
+
+async def test_a_service_cannot_speak_for_another(broker):
+    alien = bus.Message(id=uuid4().hex, type="orders.order_placed.v1", key="k", body=b"{}")
+    before = await broker.stream()
+    with pytest.raises(bus.Lost):
+        await broker.publish([alien])
+    assert (await broker.stream()).last_seq == before.last_seq
+
+
+def low(n):
+    return StockLow(sku=f"SKU-{n % 5}", available=n, threshold=n, crossing=n)
+
+
+@pytest.fixture
+async def inventory(new_database):
+    async with harness.alone(service(Config()), new_database) as alone:
+        yield alone
+
+
+async def in_stream(inventory, broker):
+    """How often each event of the outbox stands in the stream."""
+    rows = await inventory.fetch("select id from outbox")
+    ours = {str(row["id"]) for row in rows}
+    seqs = await inventory.fetch("select min(stream_seq) as first from outbox")
+    last = (await broker.stream()).last_seq
+    found = [await broker.message_id(seq) for seq in range(seqs[0]["first"], last + 1)]
+    return Counter(one for one in found if one in ours), ours
+
+
+async def test_what_no_broker_takes_is_not_even_said(inventory):
+    with pytest.raises(asyncpg.CheckViolationError):
+        async with inventory.db.transaction() as tx:
+            outbox.say(tx, StockLow(sku="x" * 600_000, available=1, threshold=1, crossing=1))
+    assert await inventory.said() == []
+
+
+async def test_what_commits_late_is_published_too(inventory, broker):
+    late = inventory.db.transaction()
+    tx = await late.__aenter__()
+    outbox.say(tx, low(1))
+    await outbox.flush(tx)  # the row has its place in the order now, and nobody sees it
+    async with inventory.db.transaction() as other:
+        outbox.say(other, low(2))
+    assert await outbox.relay_once(inventory.db, broker, "inventory")
+    await late.__aexit__(None, None, None)
+    await outbox.relay_once(inventory.db, broker, "inventory")
+    rows = await inventory.fetch("select seq, stream_seq from outbox order by seq")
+    assert [row["seq"] for row in rows] == sorted(row["seq"] for row in rows)
+    assert rows[0]["stream_seq"] > rows[1]["stream_seq"]
+    found, ours = await in_stream(inventory, broker)
+    assert found == dict.fromkeys(ours, 1)
+
+
+async def test_several_relays_store_each_event_once(inventory, broker, connect):
+    for start in range(0, 1_000, 100):
+        async with inventory.db.transaction() as tx:
+            outbox.say(tx, *(low(n) for n in range(start, start + 100)))
+
+    async def relay():
+        async with connect() as own:
+            while await inventory.fetch("select from outbox where published_at is null limit 1"):
+                await outbox.relay_once(inventory.db, own, "inventory")
+
+    await asyncio.gather(*(relay() for _ in range(4)))
+    found, ours = await in_stream(inventory, broker)
+    assert len(ours) == 1_000
+    assert found == dict.fromkeys(ours, 1)
+
+
+async def test_events_the_broker_lost_are_published_again(inventory, broker):
+    async with inventory.db.transaction() as tx:
+        outbox.say(tx, *(low(n) for n in range(10)))
+    await outbox.check_broker(inventory.db, broker, "inventory")
+    await outbox.relay_once(inventory.db, broker, "inventory")
+    assert await outbox.check_broker(inventory.db, broker, "inventory") is False
+    waiting = "select count(*) from outbox where published_at is null"
+    assert (await inventory.fetch(waiting))[0][0] == 0
+    async with inventory.db.transaction() as tx:  # as if the stream had ended before our last one
+        await tx.execute("update broker set acked_seq = acked_seq + 1000000")
+    assert await outbox.check_broker(inventory.db, broker, "inventory") is True
+    assert (await inventory.fetch(waiting))[0][0] == 10
+    await outbox.relay_once(inventory.db, broker, "inventory")
+    assert await outbox.check_broker(inventory.db, broker, "inventory") is False
+    async with inventory.db.transaction() as tx:  # another stream of the same name
+        await tx.execute("update broker set created = 'once upon a time'")
+    assert await outbox.check_broker(inventory.db, broker, "inventory") is True
+    assert await outbox.check_broker(inventory.db, broker, "inventory") is False
