@@ -28,7 +28,7 @@ from merkato.notifications.templates import Texts
 log = structlog.get_logger()
 
 CLAIM_MAX = 200  # mails per turn
-DEADLINE_S = 60.0  # a turn ends by then; well below store.LEASE
+DEADLINE_S = 25.0  # a turn ends by then; well below store.LEASE
 
 
 class Office(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import msgspec
 from merkato.chassis.db import Row, Tx
 from merkato.notifications.domain import GIVE_UP_AFTER, Message, Notice, Seen
 
-LEASE = timedelta(seconds=120)  # a mail claimed is left alone for so long; see jobs.DEADLINE_S
+LEASE = timedelta(seconds=40)  # of a claimed mail, which a crash delays; see jobs.DEADLINE_S
 
 REMEMBER = """
 insert into orders_seen (order_id, number, customer_id, locale, currency, grand_minor, email, name)

@@ -14,7 +14,7 @@ from aiosmtplib import (
 
 from merkato.notifications.providers.mail import Mail
 
-ANSWER_S = 30.0  # longest wait for one answer of the server
+ANSWER_S = 20.0  # longest wait for one answer of the server
 CONNECT_S = 10.0
 PAUSE_MAX_S = 30.0  # longest pause before a server that is away is tried again
 
