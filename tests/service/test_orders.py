@@ -1,0 +1,300 @@
+"""Orders on a real database, with stand-ins that answer as inventory and payments would."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import harness
+import msgspec
+import pytest
+
+from merkato.config import Config, Orders
+from merkato.contracts.catalog import Price, VariantPriced
+from merkato.contracts.inventory import ReservationLost
+from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
+from merkato.contracts.payments import (
+    PaymentAuthorised,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentState,
+)
+from merkato.orders.service import service
+
+SETTINGS = Orders(token_secret="s" * 40, watch_after_s=0)
+PERSON = uuid4()
+TOKEN = harness.user_token(PERSON)
+
+
+class Inventory:
+    """Answers as it is told; notes what it was asked."""
+
+    def __init__(self):
+        self.status, self.body, self.asked = 201, {}, []
+        self.before_answer = None
+
+    async def __call__(self, scope, receive, send):
+        message = await receive()
+        self.asked.append((scope["method"], scope["path"].rsplit("/", 1)[-1]))
+        if scope["method"] == "PUT" and self.before_answer is not None:
+            await self.before_answer()
+        status = self.status if scope["method"] == "PUT" else 204
+        body = {"type": f"/problems/{self.body.get('slug', 'x')}", **self.body}
+        await harness.answering(status, body)(scope, receive, send)
+        assert message["type"] == "http.request"
+
+    def given_back(self):
+        return [path for method, path in self.asked if method == "DELETE"]
+
+
+class Payments:
+    """Answers what `states` has of an order, or the status that stands there; else 404."""
+
+    def __init__(self):
+        self.states = {}
+
+    async def __call__(self, scope, receive, send):
+        found = self.states.get(UUID(scope["path"].rsplit("/", 1)[-1]), 404)
+        status, body = (200, found) if isinstance(found, PaymentState) else (found, {})
+        await harness.answering(status, msgspec.to_builtins(body))(scope, receive, send)
+
+
+@pytest.fixture
+def stock():
+    return Inventory()
+
+
+@pytest.fixture
+def payments():
+    return Payments()
+
+
+@pytest.fixture
+async def orders(new_database, stock, payments):
+    apps = {"inventory": stock, "payments": payments}
+    made = service(Config(orders=SETTINGS))
+    async with harness.alone(made, new_database, apps) as alone:
+        await alone.hear(offer("A", 1_000), offer("B", 500))
+        yield alone
+
+
+def offer(sku, amount, version=1, active=True):
+    return VariantPriced(
+        sku=sku, product_id=uuid4(), titles={"en": sku}, active=active, version=version,
+        prices=(Price(currency="EUR", amount_minor=amount),), requires_shipping=False,
+    )  # fmt: skip
+
+
+def wish(n=1, **more):
+    return {
+        "lines": [{"sku": "A", "quantity": n}], "contact": {"email": "a@example.org"},
+        "payment": {"method": "on_account"}, **more,
+    }  # fmt: skip
+
+
+async def place(orders, body=None, key=None, token=TOKEN):
+    key = key or uuid4().hex
+    return await orders.request("POST", "/api/v1/orders", body or wish(), token=token, key=key)
+
+
+def about(order_id):
+    return {"order_id": order_id, "payment_id": uuid4(), "amount_minor": 1_000, "currency": "EUR"}
+
+
+async def status_of(orders, order_id):
+    [row] = await orders.fetch("select status, reason from orders where id = $1", order_id)
+    return row["status"], row["reason"]
+
+
+async def test_an_order_its_lines_its_first_step_and_its_event_are_one(orders, stock):
+    placed = await place(orders, wish(3))
+    assert placed.status == 202, placed
+    order = placed.json()
+    assert stock.asked == [("PUT", order["id"])]
+    [event] = await orders.said(OrderPlaced)
+    assert str(event.order_id) == order["id"]
+    assert event.totals.grand_minor == order["totals"]["grand_minor"] == 3_000
+    assert event.contact.email == "a@example.org"
+    steps = await orders.fetch("select n, what, to_status from timeline")
+    assert [tuple(step) for step in steps] == [(1, "placed", "placed")]
+
+
+async def test_a_replay_asks_nobody_and_says_nothing(orders, stock):
+    key = uuid4().hex
+    first = await place(orders, key=key)
+    again = await place(orders, key=key)
+    assert again.status == 202
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == first.json()
+    assert len(stock.asked) == 1
+    other = await place(orders, wish(2), key=key)
+    assert (other.status, other.json()["type"]) == (422, "/problems/idempotency-key-reused")
+    assert len(stock.asked) == 1
+    assert len(await orders.said(OrderPlaced)) == 1
+
+
+async def test_refusals_before_the_hold_touch_no_stock(orders, stock):
+    for body, slug in (
+        (wish(expected_total={"amount_minor": 1, "currency": "EUR"}), "price-changed"),
+        (wish() | {"lines": [{"sku": "NOTHING", "quantity": 1}]}, "unknown-product"),
+        (wish(currency="USD"), "unknown-product"),
+        (wish(contact=None), "validation"),
+    ):
+        refused = await place(orders, body)
+        assert refused.json()["type"] == f"/problems/{slug}", refused
+    assert stock.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "slug", "answered"),
+    [(409, "out-of-stock", 409), (409, "state-conflict", 409), (429, "rate-limited", 429),
+     (503, "overloaded", 503), (500, "internal-error", 503), (504, "upstream-timeout", 504)],
+)  # fmt: skip
+async def test_a_hold_that_was_refused_is_not_given_back(orders, stock, status, slug, answered):
+    stock.status, stock.body = status, {"slug": slug, "missing": ["A"], "detail": "no"}
+    refused = await place(orders)
+    assert refused.status == answered, refused
+    assert stock.given_back() == []
+    assert await orders.fetch("select from orders") == []
+    if answered == 503:
+        assert refused.headers["retry-after"]
+
+
+async def test_a_price_that_changed_meanwhile_gives_the_hold_back(orders, stock):
+    async def change():
+        await orders.hear(offer("A", 2_000, version=2))
+
+    stock.before_answer = change
+    refused = await place(orders)
+    assert (refused.status, refused.json()["type"]) == (409, "/problems/price-changed")
+    assert stock.given_back() == [stock.asked[0][1]]
+    assert await orders.said(OrderPlaced) == []
+
+
+async def test_a_hold_another_call_took_is_not_given_back(orders, stock):
+    async def change():
+        await orders.hear(offer("A", 2_000, version=2))
+
+    stock.before_answer, stock.status = change, 200
+    assert (await place(orders)).status == 409
+    assert stock.given_back() == []
+
+
+async def test_a_race_for_a_key_gives_the_losers_hold_back(orders, stock):
+    key = uuid4().hex
+    met = asyncio.Barrier(2)
+    stock.before_answer = met.wait
+    answers = await asyncio.gather(*(place(orders, wish(n), key) for n in (1, 2)))
+    assert sorted(answer.status for answer in answers) == [202, 422], answers
+    [winner] = [answer.json()["id"] for answer in answers if answer.status == 202]
+    held = {path for method, path in stock.asked if method == "PUT"}
+    assert len(held) == 2
+    assert stock.given_back() == [one for one in held if one != winner]
+
+
+async def test_a_race_for_a_key_with_one_body_keeps_the_hold(orders, stock):
+    key = uuid4().hex
+    stock.before_answer = asyncio.Barrier(2).wait
+    answers = await asyncio.gather(*(place(orders, key=key) for _ in range(2)))
+    assert [answer.status for answer in answers] == [202, 202], answers
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+    assert stock.given_back() == []
+    assert len(await orders.said(OrderPlaced)) == 1
+
+
+async def test_a_cart_is_ordered_once(orders, stock):
+    cart = (await orders.request("POST", "/api/v1/carts", {}, token=TOKEN)).json()
+    line = {"sku": "A", "quantity": 2}
+    await orders.request("POST", f"/api/v1/carts/{cart['id']}/lines", line, token=TOKEN)
+    body = {key: one for key, one in wish().items() if key != "lines"} | {"cart_id": cart["id"]}
+    stock.before_answer = asyncio.Barrier(2).wait
+    answers = await asyncio.gather(*(place(orders, body) for _ in range(2)))
+    assert sorted(answer.status for answer in answers) == [202, 409], answers
+    assert len(stock.given_back()) == 1
+    stock.before_answer = None
+    assert (await place(orders, body)).json()["type"] == "/problems/state-conflict"
+    stale = body | {"cart_version": 1}
+    assert (await place(orders, stale)).status == 409
+
+
+async def test_a_batch_of_mixed_verdicts_moves_each_order_its_way(orders):
+    ids = [UUID((await place(orders)).json()["id"]) for _ in range(5)]
+    paid, refused, lost, both, declined = ids
+    await orders.hear(
+        PaymentCaptured(**about(paid)),
+        PaymentDeclined(**about(refused), attempt=1, reason="fraud", final=True),
+        ReservationLost(order_id=lost, lines=()),
+        PaymentAuthorised(**about(both), method="card"),
+        ReservationLost(order_id=both, lines=()),
+        PaymentDeclined(**about(declined), attempt=1, reason="no money"),
+        PaymentCaptured(**about(paid)),
+    )
+    assert [await status_of(orders, one) for one in ids] == [
+        ("confirmed", None), ("cancelled", "payment-refused"), ("cancelled", "stock-lost"),
+        ("cancelled", "stock-lost"), ("placed", None),
+    ]  # fmt: skip
+    assert {one.order_id for one in await orders.said(OrderConfirmed)} == {paid, both}
+    gone = {one.order_id: one.was_confirmed for one in await orders.said(OrderCancelled)}
+    assert gone == {refused: False, lost: False, both: True}
+    gaps = await orders.fetch(
+        "select key from outbox group by key having count(*) <> max(sequence)"
+    )
+    assert gaps == []
+
+
+async def test_a_verdict_about_an_order_not_known_yet_waits(orders):
+    unknown = uuid4()
+    await orders.hear(PaymentCaptured(**about(unknown)))
+    [waiting] = await orders.dead()
+    assert (waiting["key"], waiting["state"]) == (str(unknown), "waiting")
+
+
+async def test_old_news_of_a_price_changes_nothing(orders):
+    await orders.hear(offer("A", 2_000, version=3), offer("A", 9_000, version=2))
+    assert (await place(orders)).json()["lines"][0]["unit_price_minor"] == 2_000
+    await orders.hear(offer("A", 1, version=1))
+    assert (await place(orders)).json()["lines"][0]["unit_price_minor"] == 2_000
+    await orders.hear(offer("A", 2_000, version=4, active=False))
+    assert (await place(orders)).json()["type"] == "/problems/unknown-product"
+
+
+def known(order_id, state, **more):
+    return PaymentState(**about(order_id), method="card", state=state, attempt=1, **more)
+
+
+async def test_the_watch_moves_on_what_stands_still(orders, payments):
+    ids = [UUID((await place(orders)).json()["id"]) for _ in range(5)]
+    captured, authorised, fraud, due, silent = ids
+    payments.states = {
+        captured: known(captured, "captured"), authorised: known(authorised, "authorised"),
+        fraud: known(fraud, "declined", final=True, reason="fraud"), due: known(due, "due"),
+        silent: 503,
+    }  # fmt: skip
+    await orders.run_job("watch")
+    assert [(await status_of(orders, one))[0] for one in ids] == [
+        "confirmed", "confirmed", "cancelled", "placed", "placed"
+    ]  # fmt: skip
+    before = await orders.fetch("select count(*) from timeline")
+    await orders.run_job("watch")
+    assert await orders.fetch("select count(*) from timeline") == before
+
+
+async def test_the_watch_says_again_what_payments_never_heard(orders):
+    order_id = (await place(orders)).json()["id"]
+    async with orders.db.transaction() as tx:
+        await tx.execute("update outbox set published_at = clock_timestamp() - interval '1 min'")
+    await orders.run_job("watch")
+    rows = await orders.fetch("select published_at, tries, id from outbox where key = $1", order_id)
+    assert [(row["published_at"], row["tries"]) for row in rows] == [(None, 1)]
+
+
+async def test_the_watch_cancels_when_the_time_to_pay_is_over(orders, payments):
+    ids = [UUID((await place(orders)).json()["id"]) for _ in range(3)]
+    unpaid, paid, silent = ids
+    async with orders.db.transaction() as tx:
+        await tx.execute("update orders set pay_until = clock_timestamp() - interval '1 s'")
+    payments.states = {
+        unpaid: known(unpaid, "declined"), paid: known(paid, "captured"), silent: 503,
+    }  # fmt: skip
+    await orders.run_job("watch")
+    assert [await status_of(orders, one) for one in ids] == [
+        ("cancelled", "payment-timeout"), ("confirmed", None), ("placed", None)
+    ]  # fmt: skip
