@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from merkato.chassis.ask import INSIDE, App
 from merkato.chassis.http import problem_body
 from merkato.chassis.ids import new_id
-from merkato.chassis.telemetry import REQUESTS, metrics
+from merkato.chassis.telemetry import REQUESTS, Load, metrics
 from merkato.contracts.problem import Malformed, Problem, UpstreamTimeout, Validation
 
 log = structlog.get_logger()
@@ -49,50 +49,59 @@ Ready = Callable[[], Awaitable[dict[str, str]]]
 
 def edge(service: str, app: App, ready: Ready) -> App:
     """Wrap a service's application; `ready` names what does not work, empty when all does."""
+    measures: dict[tuple[str, str, str, int], Any] = {}
 
-    async def guarded(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
+    async def outermost(scope: Any, receive: Any, send: Any) -> None:
         if INSIDE in scope:  # another service of this process asks: the outer edge did all this
             await app(scope, receive, send)
-            return
+        elif scope["type"] == "http":
+            await measured(scope, receive, send)
+
+    async def measured(scope: Any, receive: Any, send: Any) -> None:
         began = time.perf_counter()
+        request_id = _request_id(scope)
+        header = (b"x-request-id", request_id.encode())
         status = 500
 
         async def sending(message: Any) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"x-request-id", request_id.encode()),
-                ]
+                message["headers"] = [*message.get("headers", []), header]
             await send(message)
 
-        request_id = _request_id(scope)
-        with bound_contextvars(request_id=request_id):
-            if scope["path"] in ("/livez", "/readyz", "/metrics"):
-                await _tell(scope["path"], ready, sending)
-                return
-            try:
-                _check_address(scope)
-                body = b""
-                if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-                    body = await _read(receive)
-                streaming = scope["path"].endswith("/stream")
-                async with asyncio.timeout(None if streaming else DEADLINE_S):
-                    await app(scope, _replay(body, receive), sending)
-            except Problem as problem:
-                await answer_problem(problem, sending)
-            except TimeoutError:
-                log.warning("deadline passed", path=scope["path"])
-                await answer_problem(UpstreamTimeout("This took too long."), sending)
-        route = scope.get("path_template") or "unknown"
-        REQUESTS.labels(service, scope["method"], route, status).observe(
-            time.perf_counter() - began
-        )
+        bind_contextvars(request_id=request_id)  # each request has a context of its own
+        if scope["path"] in ("/livez", "/readyz", "/metrics"):
+            await _tell(scope["path"], ready, sending)
+            return
+        Load.in_flight += 1
+        try:
+            await _guarded(app, scope, receive, sending)
+        finally:
+            Load.in_flight -= 1
+        labels = (service, scope["method"], scope.get("path_template") or "unknown", status)
+        if labels not in measures:
+            measures[labels] = REQUESTS.labels(*labels)
+        measures[labels].observe(time.perf_counter() - began)
 
-    return guarded
+    return outermost
+
+
+async def _guarded(app: App, scope: Any, receive: Any, send: Any) -> None:
+    """Hand a request over, within its limits."""
+    try:
+        _check_address(scope)
+        body = b""
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            body = await _read(receive)
+        streaming = scope["path"].endswith("/stream")
+        async with asyncio.timeout(None if streaming else DEADLINE_S):
+            await app(scope, _replay(body, receive), send)
+    except Problem as problem:
+        await answer_problem(problem, send)
+    except TimeoutError:
+        log.warning("deadline passed", path=scope["path"])
+        await answer_problem(UpstreamTimeout("This took too long."), send)
 
 
 def _request_id(scope: Any) -> str:

@@ -18,7 +18,7 @@ from merkato.chassis.db import Database, Row, Tx, house_is_down
 from merkato.chassis.ear import Ear, Incoming, hearing
 from merkato.chassis.failpoints import reach
 from merkato.chassis.ids import first_id
-from merkato.chassis.telemetry import HEARD, SET_ASIDE
+from merkato.chassis.telemetry import HEARD, SET_ASIDE, pause_since
 from merkato.contracts.event import Event
 from merkato.contracts.problem import Problem
 
@@ -26,7 +26,6 @@ log = structlog.get_logger()
 
 E = TypeVar("E", bound=Event)
 
-PACE_S = 0.025  # least time between two batches: a busy service hears fewer, larger ones
 BATCH_S = 10.0  # deadline of one transaction over a batch; well below the broker's patience
 TRIES_MAX = 8  # then an event is a dead letter for people
 NOT_YET_MAX = timedelta(minutes=10)  # how long an event may wait for what it speaks of
@@ -85,7 +84,7 @@ class Inbox:
                     if batch:
                         began = loop.time()
                         await self._deal_with(ear, batch)
-                        await asyncio.sleep(max(0.0, began + PACE_S - loop.time()))
+                        await pause_since(began)
                     self.last_heard_at = datetime.now(UTC)
                 except (Lost, Refused, OSError) as error:
                     ear.started = False

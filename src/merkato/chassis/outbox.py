@@ -17,14 +17,13 @@ from merkato.chassis.bus import Bus, Lost, Message, Refused
 from merkato.chassis.db import Database, Row, Tx
 from merkato.chassis.failpoints import reach
 from merkato.chassis.ids import new_id
-from merkato.chassis.telemetry import RELAYED
+from merkato.chassis.telemetry import RELAYED, pause_since
 from merkato.contracts.event import Event
 
 log = structlog.get_logger()
 
 BATCH_MAX = 500  # events carried per turn
 BATCH_MAX_BYTES = 4 * 1024 * 1024  # and so many bytes
-PACE_S = 0.025  # least time between two turns: a busy service publishes fewer, larger batches
 POLL_S = 0.2  # how soon events of other processes are seen
 CHECK_S = 30.0  # how often the broker is asked whether it has what it acknowledged
 PUBLISH_AGAIN_DAYS = 7  # events older than this are never published again; the inbox keeps longer
@@ -190,7 +189,7 @@ async def relay_forever(db: Database, bus: Bus, source: str) -> None:
             bell.clear()
             began = loop.time()
             if await relay_once(db, bus, source):
-                await asyncio.sleep(max(0.0, began + PACE_S - loop.time()))
+                await pause_since(began)
                 continue
         except (Lost, Refused) as error:
             log.warning("relay waits for the broker", error=str(error))

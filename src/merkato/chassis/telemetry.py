@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import sys
-import time
 
 import msgspec
 import structlog
@@ -11,9 +10,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 REGISTRY = CollectorRegistry()
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-LAG_PERIOD_S = 0.25
-BUSY_S = 0.01  # a loop this late is busy
-BUSY_SHARE = 0.7  # as is one that uses this much of a processor
+LAG_PERIOD_S = 0.5
+IN_FLIGHT_BUSY = 8  # requests waiting at once from which on a process is busy
+PACE_S = 0.01  # least time from one batch of events to the next …
+PACE_BUSY_S = 0.05  # … in a busy process
 GIVE_WAY_S = 0.05  # how long work that can wait then waits
 
 REQUESTS = Histogram(
@@ -66,26 +66,33 @@ def metrics() -> bytes:
     return generate_latest(REGISTRY)
 
 
-class _Load:
-    """How late the loop was and how much of a processor it used, last looked."""
+class Load:
+    """How busy this process is with requests."""
 
-    lag_s = 0.0
-    share = 0.0
+    in_flight = 0  # requests that wait for their answer
+
+
+def is_busy() -> bool:
+    """Tell whether so many wait for an answer that other work should be sparing."""
+    return Load.in_flight > IN_FLIGHT_BUSY
 
 
 async def watch_loop() -> None:
     """Measure for ever how late the event loop wakes us."""
     loop = asyncio.get_running_loop()
     while True:
-        began, used = loop.time(), time.process_time()
+        began = loop.time()
         await asyncio.sleep(LAG_PERIOD_S)
-        passed = loop.time() - began
-        _Load.lag_s = max(0.0, passed - LAG_PERIOD_S)
-        _Load.share = (time.process_time() - used) / passed
-        LOOP_LAG.set(_Load.lag_s)
+        LOOP_LAG.set(max(0.0, loop.time() - began - LAG_PERIOD_S))
+
+
+async def pause_since(began: float) -> None:
+    """Rest after a batch begun at `began` (loop time): a busy process works in larger batches."""
+    least = PACE_BUSY_S if is_busy() else PACE_S
+    await asyncio.sleep(max(0.0, began + least - asyncio.get_running_loop().time()))
 
 
 async def give_way() -> None:
-    """Let requests go first: work that can wait pauses here while the loop is busy."""
-    if _Load.lag_s > BUSY_S or _Load.share > BUSY_SHARE:
+    """Let requests go first: work that can wait pauses here while many are waiting."""
+    if is_busy():
         await asyncio.sleep(GIVE_WAY_S)
