@@ -57,6 +57,7 @@ class Shop:
         self.port = ports.pick()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.session = None
+        self.unanswered = []
         self.admin = ""
 
     def command(self, *words, text=""):
@@ -295,22 +296,31 @@ async def open_shop(home, *, each=False, **settings):
             await shop.down()
 
 
-async def load(shop, sku, token, stop, *, per_s=20.0):
+def whose(tokens, key):
+    """Whose order a key is: one of a few customers, each of whom may have 20 holds at a time."""
+    return tokens[int(key[:8], 16) % len(tokens)]
+
+
+async def load(shop, sku, tokens, stop, *, per_s=20.0):
     """Place orders until `stop` is set; gives {key: order id or None} of all that were sent.
 
-    None means that no answer came, or not a good one: the order may exist.
+    None means that no answer came, or not a good one: the order may exist. What came instead is
+    in `shop.unanswered`.
     """
-    sent = {}
+    sent, shop.unanswered = {}, []
 
     async def one(key):
         sent[key] = None
         body = shop.order_of({sku: 1}, f"{key}@example.org")
         try:
-            answer = await shop.place(body, token=token, key=key)
-        except (aiohttp.ClientError, TimeoutError, OSError):
+            answer = await shop.place(body, token=whose(tokens, key), key=key)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            shop.unanswered.append(repr(error))
             return
         if answer.status == 202:
             sent[key] = answer.json()["id"]
+        else:
+            shop.unanswered.append(repr(answer))
 
     async with asyncio.TaskGroup() as group:
         due = time.monotonic()
