@@ -16,10 +16,8 @@ from merkato.contracts.problem import NotFound, StateConflict
 from merkato.contracts.values import Contact
 from merkato.orders.domain import life
 from merkato.orders.domain.life import State, Status, Step
-from merkato.orders.domain.pricing import Priced
 from merkato.orders.store import carts
 from merkato.orders.store import life as rows
-from merkato.orders.store import offers as shelf
 from merkato.orders.store import placing as store
 from merkato.orders.store.placing import NewOrder
 
@@ -39,33 +37,26 @@ async def place(tx: Tx, orders: Sequence[NewOrder]) -> list[Outcome]:
     Keys differ within a batch. Nothing is placed when a price changed, when the cart changed or was
     ordered (CONFLICT), or when key or number are taken (TAKEN); a known key gives its order.
     """
-    existing = await store.by_keys(tx, [(order.principal, order.key) for order in orders])
-    versions = await shelf.versions(
-        tx, sorted({line.offer.sku for order in orders for line in order.priced.lines})
-    )
-    fresh = [order for order in orders if (order.principal, order.key) not in existing]
-    current = [order for order in fresh if _is_current(order.priced, versions)]
-    ready = await _with_their_carts(tx, current)
-    new = await store.insert(tx, ready) if ready else set()
-    placed = [order for order in ready if order.id in new]
-    left = [o.cart_id for o in ready if o.id not in new and o.cart_id is not None]
+    ready = await _with_their_carts(tx, orders)
+    done = await store.place(tx, ready) if ready else {}
+    placed = [order for order in ready if done[order.id]["placed"]]
+    left = [o.cart_id for o in ready if o.cart_id is not None and not done[o.id]["placed"]]
     if left:
         await store.open_again(tx, left)
-    if placed:
-        await store.insert_details(tx, placed)
-        for order in placed:
-            say(tx, _placed(order))
-    verdicts = {order.id: PRICE_CHANGED for order in fresh}
-    verdicts |= {order.id: CONFLICT for order in current}
-    verdicts |= {order.id: PLACED if order.id in new else TAKEN for order in ready}
+    for order in placed:
+        say(tx, _placed(order))
+    if len(placed) == len(orders):
+        return [Outcome(PLACED)] * len(orders)
+    existing = await store.by_keys(tx, [(order.principal, order.key) for order in orders])
+    verdicts = {order.id: CONFLICT for order in orders}
+    for order_id, row in done.items():
+        verdicts[order_id] = PLACED if row["placed"] else PRICE_CHANGED if row["stale"] else TAKEN
     return [
-        Outcome(verdicts.get(order.id, TAKEN), existing.get((order.principal, order.key)))
+        Outcome(verdicts[order.id], existing.get((order.principal, order.key)))
+        if verdicts[order.id] != PLACED
+        else Outcome(PLACED)
         for order in orders
     ]
-
-
-def _is_current(priced: Priced, versions: Mapping[str, int]) -> bool:
-    return all(versions.get(line.offer.sku) == line.offer.version for line in priced.lines)
 
 
 async def _with_their_carts(tx: Tx, orders: Sequence[NewOrder]) -> list[NewOrder]:

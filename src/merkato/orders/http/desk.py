@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
-
 from merkato.chassis.ask import Asks
 from merkato.chassis.batch import Batch
 from merkato.chassis.db import Database, Row
@@ -22,21 +20,6 @@ from merkato.orders.store.placing import NewOrder
 TERMS_S = 5.0  # how long rates and methods are remembered
 
 
-class Asked(msgspec.Struct, frozen=True):
-    """What must be known to price a request."""
-
-    principal: str
-    key: str
-    skus: tuple[str, ...]
-
-
-class Known(msgspec.Struct, frozen=True):
-    """What is known: the order that has this key, and the offers of the skus."""
-
-    existing: Row | None
-    offers: dict[str, Offer]
-
-
 def _apart(_: object) -> object:
     """Tell any two reads apart: they may share a statement whatever they ask for."""
     return object()
@@ -47,7 +30,7 @@ class Desk:
 
     def __init__(self, db: Database, asks: Asks, settings: Orders) -> None:
         self.db, self.asks, self.settings = db, asks, settings
-        self.known: Batch[Asked, Known] = Batch(self._know, key=_apart)
+        self.existing: Batch[tuple[str, str], Row | None] = Batch(self._existing, key=_apart)
         self.place: Batch[NewOrder, actions.Outcome] = Batch(
             self._place, key=lambda order: (order.principal, order.key)
         )
@@ -71,11 +54,10 @@ class Desk:
                 self._terms = (await offers.terms(tx), now)
         return self._terms[0]
 
-    async def _know(self, batch: Sequence[Asked]) -> list[Known]:
+    async def _existing(self, batch: Sequence[tuple[str, str]]) -> list[Row | None]:
         async with self.db.reading() as tx:
-            existing = await store.by_keys(tx, [(one.principal, one.key) for one in batch])
-            found = await offers.offers(tx, sorted({sku for one in batch for sku in one.skus}))
-        return [Known(existing.get((one.principal, one.key)), found) for one in batch]
+            found = await store.by_keys(tx, batch)
+        return [found.get(key) for key in batch]
 
     async def _place(self, batch: Sequence[NewOrder]) -> list[actions.Outcome]:
         async with self.db.transaction() as tx:

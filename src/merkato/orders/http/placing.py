@@ -1,8 +1,8 @@
 """POST /orders: from a cart or lines to a placed order, once per Idempotency-Key.
 
-Order of work (docs/protocols.md, 1): a stored answer; the cart, read once with its version; the
-price, from our own copy, before any stock is touched; the hold; one transaction for all the rest.
-A definite refusal gives back a hold that this very call took.
+Order of work (docs/protocols.md, 1): the cart, read once with its version; a stored answer; the
+price, from our own copy, before any stock is touched; the hold; one transaction for all the rest,
+where the key's uniqueness decides. A definite refusal gives back a hold that this very call took.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from merkato.orders import actions
 from merkato.orders.domain import placing as rules
 from merkato.orders.domain.pricing import Offer, Priced, Terms, price
 from merkato.orders.http import views
-from merkato.orders.http.desk import Asked, Desk
+from merkato.orders.http.desk import Desk
 from merkato.orders.store import carts
 from merkato.orders.store.placing import NewOrder
 
@@ -78,11 +78,13 @@ async def place_order(
     guest_token = request.headers.get("x-cart-token")
     asked = await _identify(data, key, caller, desk, guest_token)
     wanted = rules.merged(_lines(asked))
-    known = await desk.known(Asked(asked.principal, key, tuple(wanted)))
-    if known.existing is not None:
-        return await _replay(desk, asked, known.existing)
+    existing, known = await asyncio.gather(
+        desk.existing((asked.principal, key)), desk.offers(tuple(wanted))
+    )
+    if existing is not None:
+        return await _replay(desk, asked, existing)
     basket = _basket(asked, wanted)
-    priced = _price(basket, known.offers, await desk.terms())
+    priced = _price(basket, known, await desk.terms())
     rules.check_basket(basket, priced)
     rules.check_total(priced, data.expected_total)
     _check_cart(asked)

@@ -21,14 +21,6 @@ async def offers(tx: Tx, skus: Sequence[str]) -> dict[str, Offer]:
     return {row["sku"]: msgspec.convert(dict(row), Offer) for row in rows}
 
 
-VERSIONS = "select sku, version from offers where sku = any($1)"
-
-
-async def versions(tx: Tx, skus: Sequence[str]) -> dict[str, int]:
-    """Map each known sku to the version of its offer."""
-    return {row["sku"]: row["version"] for row in await tx.fetch(VERSIONS, list(skus))}
-
-
 KEEP_OFFERS = """
 insert into offers as o (sku, version, active, titles, options, image, prices, track_stock,
                          requires_shipping, weight_g, tax_class)

@@ -71,116 +71,95 @@ async def open_again(tx: Tx, cart_ids: Sequence[UUID]) -> None:
     await tx.execute(OPEN_AGAIN, sorted(cart_ids))
 
 
-INSERT = """
-insert into orders (id, number, principal, idempotency_key, fingerprint, customer_id, cart_id,
-                    status, payment_status, steps, currency, locale, payment_method,
-                    shipping_method, tax_included, items_minor, shipping_minor, shipping_net_minor,
-                    shipping_tax_minor, shipping_rate_bp, tax_minor, grand_minor, metadata,
-                    placed_at, pay_until, changed_at)
-select id, number, principal, key, fingerprint, customer_id, cart_id, 'placed', 'due', 1, currency,
-       locale, payment_method, shipping_method, tax_included, items_minor, shipping_minor,
-       shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor, grand_minor, metadata,
-       placed_at, pay_until, placed_at
-  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[], $7::uuid[],
-              $8::text[], $9::text[], $10::text[], $11::text[], $12::bool[], $13::bigint[],
-              $14::bigint[], $15::bigint[], $16::bigint[], $17::int[], $18::bigint[],
-              $19::bigint[], $20::jsonb[], $21::timestamptz[], $22::timestamptz[])
-       o(id, number, principal, key, fingerprint, customer_id, cart_id, currency, locale,
-         payment_method, shipping_method, tax_included, items_minor, shipping_minor,
-         shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor, grand_minor,
-         metadata, placed_at, pay_until)
- order by principal, key
-    on conflict do nothing returning id
+PLACE = """
+with wanted as (
+    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::uuid[],
+                         $7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bool[],
+                         $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::int[],
+                         $18::bigint[], $19::bigint[], $20::jsonb[], $21::timestamptz[],
+                         $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::jsonb[],
+                         $26::jsonb[])
+           o(id, number, principal, key, fingerprint, customer_id, cart_id, currency, locale,
+             payment_method, shipping_method, tax_included, items_minor, shipping_minor,
+             shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor, grand_minor,
+             metadata, placed_at, pay_until, look_at, contact, shipping_address, billing_address)),
+lines as (
+    select * from unnest($27::uuid[], $28::int[], $29::text[], $30::bigint[], $31::int[],
+                         $32::text[], $33::jsonb[], $34::text[], $35::text[], $36::bigint[],
+                         $37::bigint[], $38::text[], $39::int[], $40::bigint[], $41::bigint[],
+                         $42::bigint[], $43::bool[], $44::bool[])
+           l(order_id, line_no, sku, version, quantity, title, options, image, price_list,
+             list_price_minor, unit_price_minor, tax_class, rate_bp, net_minor, tax_minor,
+             gross_minor, tracked, requires_shipping)),
+stale as (
+    select distinct l.order_id from lines l left join offers f on f.sku = l.sku
+     where f.version is distinct from l.version),
+new as (
+    insert into orders (id, number, principal, idempotency_key, fingerprint, customer_id, cart_id,
+                        status, payment_status, steps, currency, locale, payment_method,
+                        shipping_method, tax_included, items_minor, shipping_minor,
+                        shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor,
+                        grand_minor, metadata, placed_at, pay_until, changed_at)
+    select id, number, principal, key, fingerprint, customer_id, cart_id, 'placed', 'due', 1,
+           currency, locale, payment_method, shipping_method, tax_included, items_minor,
+           shipping_minor, shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor,
+           grand_minor, metadata, placed_at, pay_until, placed_at
+      from wanted where id not in (select order_id from stale)
+     order by principal, key
+        on conflict do nothing returning id),
+contacts as (
+    insert into order_contacts (order_id, contact, shipping_address, billing_address)
+    select id, contact, shipping_address, billing_address from wanted join new using (id)),
+goods as (
+    insert into order_lines (order_id, line_no, sku, quantity, title, options, image, price_list,
+                             list_price_minor, unit_price_minor, tax_class, rate_bp, net_minor,
+                             tax_minor, gross_minor, tracked, requires_shipping)
+    select order_id, line_no, sku, quantity, title, options, image, price_list, list_price_minor,
+           unit_price_minor, tax_class, rate_bp, net_minor, tax_minor, gross_minor, tracked,
+           requires_shipping
+      from lines where order_id in (select id from new)),
+steps as (
+    insert into timeline (order_id, n, what, from_status, to_status, at, actor)
+    select id, 1, 'placed', null, 'placed', placed_at, principal from wanted join new using (id)),
+watched as (
+    insert into standing (order_id, look_at) select id, look_at from wanted join new using (id))
+select id, id in (select order_id from stale) as stale, id in (select id from new) as placed
+  from wanted
 """
 
 
-async def insert(tx: Tx, orders: Sequence[NewOrder]) -> set[UUID]:
-    """Add orders; give those that are new. A key, cart or number that is taken adds nothing."""
-    rows = [_columns(order) for order in orders]
-    done = await tx.fetch(INSERT, *(list(column) for column in zip(*rows, strict=True)))
-    return {row["id"] for row in done}
+async def place(tx: Tx, orders: Sequence[NewOrder]) -> dict[UUID, Row]:
+    """Write orders with contacts, lines, first step and watch, in one statement.
+
+    Gives for each whether it is `placed`, or `stale`: an offer is no longer what was priced. One
+    that is neither found its key, its cart or its number taken.
+    """
+    columns = [list(column) for column in zip(*map(_order, orders), strict=True)]
+    lines = [row for order in orders for row in _lines(order)]
+    columns += [list(column) for column in zip(*lines, strict=True)]
+    return {row["id"]: row for row in await tx.fetch(PLACE, *columns)}
 
 
-def _columns(order: NewOrder) -> tuple[Any, ...]:
+def _order(order: NewOrder) -> tuple[Any, ...]:
     priced, shipping = order.priced, order.priced.shipping
     return (
         order.id, order.number, order.principal, order.key, order.fingerprint, order.customer_id,
         order.cart_id, priced.currency, order.locale, order.payment_method,
         priced.shipping_method, priced.tax_included, priced.items_minor, shipping.gross_minor,
         shipping.net_minor, shipping.tax_minor, shipping.rate_bp, priced.tax_minor,
-        priced.grand_minor, order.metadata, order.placed_at, order.pay_until,
+        priced.grand_minor, order.metadata, order.placed_at, order.pay_until, order.look_at,
+        order.contact, order.shipping_address, order.billing_address,
     )  # fmt: skip
 
 
-INSERT_CONTACTS = """
-insert into order_contacts (order_id, contact, shipping_address, billing_address)
-select * from unnest($1::uuid[], $2::jsonb[], $3::jsonb[], $4::jsonb[])
-"""
-INSERT_LINES = """
-insert into order_lines (order_id, line_no, sku, quantity, title, options, image, price_list,
-                         list_price_minor, unit_price_minor, tax_class, rate_bp, net_minor,
-                         tax_minor, gross_minor, tracked, requires_shipping)
-select *
-  from unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[], $6::jsonb[], $7::text[],
-              $8::text[], $9::bigint[], $10::bigint[], $11::text[], $12::int[], $13::bigint[],
-              $14::bigint[], $15::bigint[], $16::bool[], $17::bool[])
-"""
-INSERT_STANDING = """
-insert into standing (order_id, look_at) select * from unnest($1::uuid[], $2::timestamptz[])
-"""
-INSERT_TIMELINE = """
-insert into timeline (order_id, n, what, from_status, to_status, at, actor)
-select id, 1, 'placed', null, 'placed', at, actor
-  from unnest($1::uuid[], $2::timestamptz[], $3::text[]) t(id, at, actor)
-"""
-
-
-async def insert_details(tx: Tx, orders: Sequence[NewOrder]) -> None:
-    """Add contacts, lines and the first step of orders just inserted, and watch them."""
-    await insert_contacts(tx, orders)
-    await insert_lines(tx, orders)
-    await insert_first_steps(tx, orders)
-    await watch(tx, orders)
-
-
-async def insert_contacts(tx: Tx, orders: Sequence[NewOrder]) -> None:
-    """Add what is personal about orders."""
-    await tx.execute(
-        INSERT_CONTACTS,
-        [order.id for order in orders],
-        [order.contact for order in orders],
-        [order.shipping_address for order in orders],
-        [order.billing_address for order in orders],
-    )
-
-
-async def insert_lines(tx: Tx, orders: Sequence[NewOrder]) -> None:
-    """Add the lines of orders."""
-    rows = [
+def _lines(order: NewOrder) -> list[tuple[Any, ...]]:
+    return [
         (
-            order.id, n, line.offer.sku, line.quantity, line.title, line.offer.options,
-            line.offer.image, "standard", line.list_price_minor, line.unit_price_minor,
-            line.offer.tax_class, line.share.rate_bp, line.share.net_minor, line.share.tax_minor,
-            line.share.gross_minor, line.offer.track_stock, line.offer.requires_shipping,
+            order.id, n, line.offer.sku, line.offer.version, line.quantity, line.title,
+            line.offer.options, line.offer.image, "standard", line.list_price_minor,
+            line.unit_price_minor, line.offer.tax_class, line.share.rate_bp, line.share.net_minor,
+            line.share.tax_minor, line.share.gross_minor, line.offer.track_stock,
+            line.offer.requires_shipping,
         )
-        for order in orders
         for n, line in enumerate(order.priced.lines, 1)
     ]  # fmt: skip
-    await tx.execute(INSERT_LINES, *(list(column) for column in zip(*rows, strict=True)))
-
-
-async def watch(tx: Tx, orders: Sequence[NewOrder]) -> None:
-    """Have orders asked about should they stand still."""
-    await tx.execute(
-        INSERT_STANDING, [order.id for order in orders], [order.look_at for order in orders]
-    )
-
-
-async def insert_first_steps(tx: Tx, orders: Sequence[NewOrder]) -> None:
-    """Begin the timelines of orders."""
-    await tx.execute(
-        INSERT_TIMELINE,
-        [order.id for order in orders],
-        [order.placed_at for order in orders],
-        [order.principal for order in orders],
-    )
