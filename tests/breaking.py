@@ -107,13 +107,20 @@ async def healed(shop, sku, tokens, sent):
     rows = await shop.sql("orders", "select from order_lines where sku = $1", sku)
     assert len(rows) == len(ids)
 
-    async def lawful():
+    await lawful(shop)
+    assert await shop.shelf(sku) == (100_000 - len(ids), 0)
+    await one_mail_each(shop, list(sent)[:300])
+
+
+async def lawful(shop):
+    """Wait until every law holds."""
+
+    async def nothing_broken():
         wrong = await shop.broken_laws()
         return not wrong or _Told(wrong)
 
-    await eventually(lawful, seconds=HEAL_S, pause=0.5)
-    assert await shop.shelf(sku) == (100_000 - len(ids), 0)
-    await one_mail_each(shop, list(sent)[:300])
+    await eventually(nothing_broken, seconds=HEAL_S, pause=0.5)
+    await asyncio.to_thread(shop.command, "audit")
 
 
 async def one_mail_each(shop, keys):

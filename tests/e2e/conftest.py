@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import shopping
+from breaking import lawful
 from shopping import removed
 
 TOPOLOGIES = [
@@ -20,4 +21,5 @@ async def shop(request):
     folder = Path(tempfile.mkdtemp(prefix="merkato-e2e-"))
     async with shopping.open_shop(folder, each=request.param) as running:
         yield running
+        await lawful(running)
     removed(folder)
