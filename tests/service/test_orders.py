@@ -83,6 +83,9 @@ def offer(sku, amount, version=1, active=True):
     )  # fmt: skip
 
 
+SHOWN = {"expected_total": {"amount_minor": 1_000, "currency": "EUR"}}
+
+
 def wish(n=1, **more):
     return {
         "lines": [{"sku": "A", "quantity": n}], "contact": {"email": "a@example.org"},
@@ -163,7 +166,7 @@ async def test_a_price_that_changed_meanwhile_gives_the_hold_back(orders, stock)
         await orders.hear(offer("A", 2_000, version=2))
 
     stock.before_answer = change
-    refused = await place(orders)
+    refused = await place(orders, wish(1) | SHOWN)
     assert (refused.status, refused.json()["type"]) == (409, "/problems/price-changed")
     assert stock.given_back() == [stock.asked[0][1]]
     assert await orders.said(OrderPlaced) == []
@@ -174,8 +177,18 @@ async def test_a_hold_another_call_took_is_not_given_back(orders, stock):
         await orders.hear(offer("A", 2_000, version=2))
 
     stock.before_answer, stock.status = change, 200
-    assert (await place(orders)).status == 409
+    assert (await place(orders, wish(1) | SHOWN)).status == 409
     assert stock.given_back() == []
+
+
+async def test_who_was_shown_no_total_pays_the_price_of_the_moment(orders, stock):
+    async def change():
+        await orders.hear(offer("A", 2_000, version=2))
+
+    stock.before_answer = change
+    placed = await place(orders, wish(1))
+    assert placed.status == 202, placed
+    assert placed.json()["totals"]["grand_minor"] == 2_000
 
 
 async def test_a_race_for_a_key_gives_the_losers_hold_back(orders, stock):

@@ -201,9 +201,11 @@ async def add_line(
     had = sum(line.quantity for line in cart.lines if line.sku == data.sku)
     if had + data.quantity > 1_000_000:
         raise Validation.at("/quantity", "At most 1,000,000 pieces of a sku.")
-    if not await desk.add_line(carts.NewLine(cart_id, new_id(), data.sku, data.quantity)):
+    new = carts.NewLine(cart_id, new_id(), data.sku, data.quantity)
+    version = await desk.add_line(new)
+    if version is None:
         raise StateConflict("This cart was ordered or merged.")
-    after = await desk.cart(cart_id)
+    after = cart.with_line(new) if version == cart.version + 1 else await desk.cart(cart_id)
     assert after is not None
     return await _show(after, desk, known, status=201)
 
@@ -306,10 +308,8 @@ async def _show(
     cart: carts.Cart, desk: Desk, known: dict[str, Offer] | None = None, *, status: int = 200
 ) -> Response[CartView]:
     """Show a cart at today's prices; `known` are offers just read."""
-    known = known or {}
-    missing = tuple(line.sku for line in cart.lines if line.sku not in known)
-    if missing:
-        known = known | await desk.offers(missing)
+    if known is None or any(line.sku not in known for line in cart.lines):
+        known = await desk.offers([line.sku for line in cart.lines])
     priced = _price(cart, known, await desk.terms())
     view = CartView(
         id=cart.id,

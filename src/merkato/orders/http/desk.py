@@ -1,7 +1,7 @@
 """The desk of orders: what routes read and write for many callers at once, in shared statements."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +18,8 @@ from merkato.orders.store.carts import Cart, NewCart, NewLine
 from merkato.orders.store.placing import NewOrder
 
 TERMS_S = 5.0  # how long rates and methods are remembered
+OFFERS_S = 1.0  # how long an offer is
+SHELF_MAX = 20_000  # offers remembered
 
 
 def _apart(_: object) -> object:
@@ -36,15 +38,42 @@ class Desk:
         )
         self.order: Batch[UUID, Row | None] = Batch(self._orders, key=_apart)
         self.cart: Batch[UUID, Cart | None] = Batch(self._carts, key=_apart)
-        self.offers: Batch[tuple[str, ...], dict[str, Offer]] = Batch(self._offers, key=_apart)
+        self._read_offers: Batch[tuple[str, ...], dict[str, Offer]] = Batch(
+            self._offers, key=_apart
+        )
+        self._shelf: dict[str, tuple[Offer, float]] = {}  # offers read a moment ago
         self.new_cart: Batch[NewCart, datetime] = Batch(self._new_carts, key=lambda new: new.id)
         self.set_cart: Batch[Cart, bool] = Batch(
             self._set_carts, key=lambda cart: cart.id, repeatable=False
         )
-        self.add_line: Batch[NewLine, bool] = Batch(
+        self.add_line: Batch[NewLine, int | None] = Batch(
             self._add_lines, key=lambda line: line.cart_id, repeatable=False
         )
         self._terms: tuple[Terms, float] | None = None
+
+    async def offers(self, skus: Sequence[str]) -> dict[str, Offer]:
+        """Give the offers of skus, at most OFFERS_S old; what places compares versions again."""
+        now = asyncio.get_running_loop().time()
+        found = {}
+        missing = []
+        for sku in skus:
+            offer, read_at = self._shelf.get(sku, (None, 0.0))
+            if offer is None or now - read_at > OFFERS_S:
+                missing.append(sku)
+            else:
+                found[sku] = offer
+        if missing:
+            fresh = await self._read_offers(tuple(missing))
+            if len(self._shelf) > SHELF_MAX:
+                self._shelf.clear()
+            self._shelf |= {sku: (offer, now) for sku, offer in fresh.items()}
+            found |= fresh
+        return found
+
+    def forget(self, skus: Iterable[str]) -> None:
+        """Read these offers anew when they are asked for: one of them was old."""
+        for sku in skus:
+            self._shelf.pop(sku, None)
 
     async def terms(self) -> Terms:
         """Give rates and methods, at most TERMS_S old."""
@@ -91,7 +120,7 @@ class Desk:
             done = await carts.update(tx, batch)
         return [cart.id in done for cart in batch]
 
-    async def _add_lines(self, batch: Sequence[NewLine]) -> list[bool]:
+    async def _add_lines(self, batch: Sequence[NewLine]) -> list[int | None]:
         async with self.db.reading() as tx:
-            done = await carts.add_lines(tx, batch)
-        return [line.cart_id in done for line in batch]
+            versions = await carts.add_lines(tx, batch)
+        return [versions.get(line.cart_id) for line in batch]

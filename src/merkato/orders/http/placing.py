@@ -45,6 +45,7 @@ from merkato.orders.store.placing import NewOrder
 
 log = structlog.get_logger()
 
+PRICES_MAX = 3  # times a request is priced before its customer is asked again
 NUMBERS_MAX = 5  # tries for a number nobody has
 
 
@@ -78,17 +79,20 @@ async def place_order(
     guest_token = request.headers.get("x-cart-token")
     asked = await _identify(data, key, caller, desk, guest_token)
     wanted = rules.merged(_lines(asked))
-    existing, known = await asyncio.gather(
-        desk.existing((asked.principal, key)), desk.offers(tuple(wanted))
-    )
+    existing = await desk.existing((asked.principal, key))
     if existing is not None:
         return await _replay(desk, asked, existing)
     basket = _basket(asked, wanted)
-    priced = _price(basket, known, await desk.terms())
-    rules.check_basket(basket, priced)
-    rules.check_total(priced, data.expected_total)
-    _check_cart(asked)
-    return await _place(desk, asked, basket, priced)
+    for _ in range(PRICES_MAX):
+        priced = _price(basket, await desk.offers(tuple(wanted)), await desk.terms())
+        rules.check_basket(basket, priced)
+        rules.check_total(priced, data.expected_total)
+        _check_cart(asked)
+        answer = await _place(desk, asked, basket, priced)
+        if answer is not None:
+            return answer
+        desk.forget(wanted)
+    raise rules.PriceChanged("Prices change just now; ask for the total again.")
 
 
 async def _identify(
@@ -173,7 +177,8 @@ def _check_cart(asked: _Request) -> None:
 
 async def _place(
     desk: Desk, asked: _Request, basket: rules.Basket, priced: Priced
-) -> Response[views.OrderView]:
+) -> Response[views.OrderView] | None:
+    """Hold the goods and write the order; None when it was priced by an offer that is old."""
     digest = rules.order_digest(asked.principal, asked.key, basket.wanted)
     order_id = derived_id(digest)
     took = await _reserve(desk, asked, order_id, priced)
@@ -190,13 +195,15 @@ async def _place(
         if outcome.existing is not None:
             took = took and outcome.existing["id"] != order_id
             return await _replay(desk, asked, outcome.existing)
-        if outcome.verdict == actions.PRICE_CHANGED:
-            raise rules.PriceChanged("A price changed just now; ask for the total again.")
-        raise StateConflict("This cart changed, or was ordered, just now.")
-    except (rules.PriceChanged, StateConflict, KeyReused):
+        if outcome.verdict != actions.PRICE_CHANGED:
+            raise StateConflict("This cart changed, or was ordered, just now.")
+    except (StateConflict, KeyReused):
         if took:
             await asyncio.shield(_give_back(desk.asks, order_id))
         raise
+    if took:
+        await asyncio.shield(_give_back(desk.asks, order_id))
+    return None
 
 
 async def _reserve(desk: Desk, asked: _Request, order_id: UUID, priced: Priced) -> bool:

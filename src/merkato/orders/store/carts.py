@@ -35,6 +35,17 @@ class Cart(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     lines: tuple[CartLine, ...] = ()
 
+    def with_line(self, new: "NewLine") -> "Cart":
+        """Give the cart as it is once pieces were added: the same sku adds up."""
+        lines = {line.sku: line for line in self.lines}
+        had = lines.get(new.sku)
+        lines[new.sku] = CartLine(
+            line_id=had.line_id if had else new.line_id,
+            sku=new.sku,
+            quantity=new.quantity + (had.quantity if had else 0),
+        )
+        return msgspec.structs.replace(self, version=self.version + 1, lines=tuple(lines.values()))
+
 
 class NewCart(msgspec.Struct, frozen=True):
     """An empty cart to be."""
@@ -97,19 +108,20 @@ async def cart(tx: Tx, cart_id: UUID) -> Cart | None:
 
 ADD_LINES = """
 with ready as (select id from carts where id = any($1) and status = 'open' order by id for update),
-     c as (update carts set version = version + 1, updated_at = clock_timestamp()
-            where id in (select id from ready) returning id)
-insert into cart_lines as l (cart_id, line_id, sku, quantity)
-select c.id, w.line_id, w.sku, w.quantity
-  from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[]) w(cart_id, line_id, sku, quantity)
-  join c on c.id = w.cart_id
-    on conflict (cart_id, sku) do update set quantity = l.quantity + excluded.quantity
-returning cart_id
+c as (update carts set version = version + 1, updated_at = clock_timestamp()
+       where id in (select id from ready) returning id, version),
+added as (
+    insert into cart_lines as l (cart_id, line_id, sku, quantity)
+    select c.id, w.line_id, w.sku, w.quantity
+      from unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[]) w(cart_id, line_id, sku, quantity)
+      join c on c.id = w.cart_id
+        on conflict (cart_id, sku) do update set quantity = l.quantity + excluded.quantity)
+select id, version from c
 """
 
 
-async def add_lines(tx: Tx, lines: Sequence[NewLine]) -> set[UUID]:
-    """Add pieces to open carts, one line a cart; give the carts that were open."""
+async def add_lines(tx: Tx, lines: Sequence[NewLine]) -> dict[UUID, int]:
+    """Add pieces to open carts, one line a cart; give the new versions of those that were open."""
     rows = await tx.fetch(
         ADD_LINES,
         [line.cart_id for line in lines],
@@ -117,7 +129,7 @@ async def add_lines(tx: Tx, lines: Sequence[NewLine]) -> set[UUID]:
         [line.sku for line in lines],
         [line.quantity for line in lines],
     )
-    return {row["cart_id"] for row in rows}
+    return {row["id"]: row["version"] for row in rows}
 
 
 SET_LINE = """
