@@ -109,7 +109,9 @@ PUBLISHED = """
 with acked as (update broker set acked_seq = $3, acked_id = $4
                 where $3 > coalesce(acked_seq, 0))
 update outbox set published_at = clock_timestamp(), stream_seq = p.stream_seq
-  from unnest($1::bigint[], $2::bigint[]) p(seq, stream_seq) where outbox.seq = p.seq
+  from unnest($1::bigint[], $2::bigint[]) p(seq, stream_seq),
+       set_config('synchronous_commit', 'off', true)  -- a mark that is lost publishes once more
+ where outbox.seq = p.seq
 """
 REFUSED = "update outbox set refused_at = clock_timestamp(), refusal = $2 where seq = $1"
 
