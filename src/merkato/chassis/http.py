@@ -23,6 +23,7 @@ from litestar.exceptions import (
 from litestar.handlers import BaseRouteHandler
 from litestar.params import Parameter
 from litestar.types import ControllerRouterHandler
+from msgspec.structs import astuple
 
 from merkato.chassis.db import house_is_down
 from merkato.chassis.idempotency import Answer
@@ -84,7 +85,7 @@ def decode_cursor(cursor: str | None, form: type[T]) -> T | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         position: Any = msgspec.json.decode(urlsafe_b64decode(padded), type=form)
-        for part in position:
+        for part in position if isinstance(position, tuple) else astuple(position):
             if isinstance(part, datetime):
                 part.astimezone(UTC)
             elif isinstance(part, int) and abs(part) > BIGINT_MAX:
