@@ -7,7 +7,7 @@ one pull that stays open to hear.
 import asyncio
 import contextlib
 from base64 import b64decode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from uuid import uuid4
@@ -31,6 +31,7 @@ STREAM_MAX_BYTES = 8 * 1024**3
 STREAM_MAX_AGE_S = 7 * 86_400  # personal data live in the stream no longer than this
 DUPLICATES_S = 600  # the broker drops a second message with one id within this
 SAME_ID_IN_BATCH = 10201  # a batch with an id the broker knows is refused whole
+NO_MESSAGE = 10037  # nothing is stored at that place
 REFUSED_FOR_GOOD = {10054, 10060, 10071}  # too large, wrong subject or expectation
 
 
@@ -107,6 +108,7 @@ class NatsBus:
         self.inbox = inbox
         self.connections = 1
         self.interruptions = 0
+        self.wakers: list[Callable[[], None]] = []  # of ears that wait for messages
 
     async def publish(self, messages: Sequence[Message]) -> Outcome:
         """See Bus. One atomic batch; if the broker knows one of the ids, one after another."""
@@ -201,7 +203,9 @@ class NatsBus:
         """See Bus."""
         try:
             answer = await self._api(f"STREAM.MSG.GET.{STREAM}", seq=stream_seq)
-        except Refused:
+        except Refused as refused:
+            if refused.code != NO_MESSAGE:
+                raise
             return None
         for line in b64decode(answer["message"].get("hdrs", "")).decode().split("\r\n"):
             name, _, value = line.partition(":")
@@ -218,6 +222,8 @@ class NatsBus:
     def interrupt(self) -> None:
         """Have every ear start over from what was acknowledged last."""
         self.interruptions += 1
+        for wake in self.wakers:
+            wake()
 
     async def rewind(self, consumer: str, types: Sequence[str]) -> None:
         """Place a durable consumer right behind what was acknowledged without a gap.

@@ -34,10 +34,15 @@ class Ear:
         self._bus, self._consumer, self._types = bus, consumer, types
         self._subject = ""
         self._interruptions = 0
-        self._queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._queue: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._subscription: Any = None
         self._open = 0  # messages the current pull may still bring
         self.started = False
+        bus.wakers.append(self._wake)
+
+    def _wake(self) -> None:
+        """Stop waiting: what was asked for will not come over this connection."""
+        self._queue.put_nowait(None)
 
     async def next_batch(self) -> list[Incoming]:
         """Wait for messages; give up to BATCH_MAX in stream order. Empty when there was nothing.
@@ -67,7 +72,9 @@ class Ear:
         self._subscription = await self._bus.client.subscribe(self._subject, cb=self._queue.put)
         self.started = True
 
-    def _take(self, message: Msg, batch: list[Incoming]) -> None:
+    def _take(self, message: Msg | None, batch: list[Incoming]) -> None:
+        if message is None:
+            return
         status = (message.headers or {}).get("Status")
         if status == "100":  # heartbeat
             return
@@ -126,4 +133,5 @@ async def hearing(bus: NatsBus, consumer: str, types: Sequence[str]) -> AsyncIte
     try:
         yield ear
     finally:
+        bus.wakers.remove(ear._wake)
         await ear.close()

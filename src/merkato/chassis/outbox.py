@@ -232,13 +232,13 @@ async def check_broker(db: Database, bus: Bus, source: str) -> bool:
         lost = found is None or found.split(".r")[0] != str(known["acked_id"])
     if lost:
         log.error("the broker lost what it had acknowledged", service=source, epoch=stream.created)
+        await bus.begin_anew(source)  # first: should we crash in between, the loss is seen again
         async with db.transaction() as tx:
             await tx.execute("set local statement_timeout = '10min'")
             await tx.execute("set local transaction_timeout = '10min'")
             again = await tx.execute(PUBLISH_AGAIN, PUBLISH_AGAIN_DAYS)
             await tx.execute(REMEMBER, stream.created)
         log.warning("publishing again", service=source, events=again)
-        await bus.begin_anew(source)
     elif known is None:
         async with db.transaction() as tx:
             await tx.execute(REMEMBER, stream.created)
