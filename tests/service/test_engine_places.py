@@ -230,6 +230,12 @@ async def test_engines_that_were_brought_are_provisioned_and_not_started(engines
             await value(made.database_urls["visitor"], "select current_user") == "merkato_visitor"
         )
         assert made.nats_urls == {"visitor": engines.nats_url}
+    # The audit's role is the server's, so this home gave it another password; others use it still.
+    connection = await asyncpg.connect(engines.admin_dsn)
+    await connection.execute(
+        f"alter role merkato_audit password '{engines.secrets.postgres['audit']}'"
+    )
+    await connection.close()
 
 
 async def test_a_server_that_is_not_there_is_told(home):

@@ -13,8 +13,6 @@ from merkato.contracts.inventory import ReservationLost, StockChanged, StockLow
 from merkato.contracts.orders import Line, OrderCancelled, OrderConfirmed, OrderPlaced, Totals
 from merkato.inventory.service import service
 
-STAFF = harness.user_token(role="staff")
-ORDERS = harness.service_token("orders", "inventory")
 NO_SUCH_ORDER = harness.answering(404, {"type": "/problems/not-found"})
 
 
@@ -24,10 +22,18 @@ async def inventory(new_database):
         yield alone
 
 
+CLERK = uuid4()
+
+
+def staff():
+    """A token made when it is needed: a long run outlives one made at import."""
+    return harness.user_token(CLERK, role="staff")
+
+
 async def stocked(inventory, **skus):
     for sku, n in skus.items():
         answer = await inventory.request(
-            "PUT", f"/api/v1/stock/{sku}", {"on_hand": n}, token=STAFF, key=uuid4().hex
+            "PUT", f"/api/v1/stock/{sku}", {"on_hand": n}, token=staff(), key=uuid4().hex
         )
         assert answer.status == 200, answer
 
@@ -35,7 +41,12 @@ async def stocked(inventory, **skus):
 async def reserve(inventory, order_id, ttl_s=60, principal="user:x", **skus):
     lines = [{"sku": sku, "quantity": n} for sku, n in skus.items()]
     body = {"lines": lines, "ttl_s": ttl_s, "principal": principal}
-    return await inventory.request("PUT", f"/api/v1/reservations/{order_id}", body, token=ORDERS)
+    return await inventory.request(
+        "PUT",
+        f"/api/v1/reservations/{order_id}",
+        body,
+        token=harness.service_token("orders", "inventory"),
+    )
 
 
 async def shelf(inventory, sku):
@@ -105,7 +116,7 @@ async def test_an_order_that_fits_is_not_refused_because_a_larger_one_was(invent
 async def test_only_services_may_reserve(inventory):
     body = {"lines": [{"sku": "A", "quantity": 1}], "ttl_s": 60, "principal": "x"}
     path = f"/api/v1/reservations/{uuid4()}"
-    for token in (None, STAFF, harness.service_token("orders", "payments")):
+    for token in (None, staff(), harness.service_token("orders", "payments")):
         answer = await inventory.request("PUT", path, body, token=token)
         assert answer.status in (401, 404)
 
@@ -147,7 +158,11 @@ async def test_a_late_confirmation_takes_the_goods_again_or_says_they_are_lost(i
     await stocked(inventory, A=1)
     early, late = uuid4(), uuid4()
     await reserve(inventory, early, A=1)
-    await inventory.request("DELETE", f"/api/v1/reservations/{early}", token=ORDERS)
+    await inventory.request(
+        "DELETE",
+        f"/api/v1/reservations/{early}",
+        token=harness.service_token("orders", "inventory"),
+    )
     assert await shelf(inventory, "A") == (1, 0)
     await inventory.hear(event(OrderConfirmed, early, A=1))
     assert await shelf(inventory, "A") == (0, 0)
@@ -178,15 +193,15 @@ async def test_stock_cannot_fall_below_what_is_reserved(inventory):
     await reserve(inventory, uuid4(), A=4)
     path = "/api/v1/stock/A/adjustments"
     body = {"delta": -2, "reason": "broken"}
-    refused = await inventory.request("POST", path, body, token=STAFF, key=uuid4().hex)
+    refused = await inventory.request("POST", path, body, token=staff(), key=uuid4().hex)
     assert refused.status == 409, refused
     key = uuid4().hex
     for _ in range(2):  # the second is a repeat
-        done = await inventory.request("POST", path, body | {"delta": -1}, token=STAFF, key=key)
+        done = await inventory.request("POST", path, body | {"delta": -1}, token=staff(), key=key)
         assert done.status == 200
         assert done.json()["on_hand"] == 4
-    assert (await inventory.request("POST", path, body, token=STAFF)).status == 400
-    entries = await inventory.request("GET", "/api/v1/stock/A/journal", token=STAFF)
+    assert (await inventory.request("POST", path, body, token=staff())).status == 400
+    entries = await inventory.request("GET", "/api/v1/stock/A/journal", token=staff())
     assert [entry["delta"] for entry in entries.json()["items"]] == [-1, 5]
 
 
@@ -213,9 +228,9 @@ async def test_customers_see_yes_few_or_no_and_staff_see_numbers(inventory):
     shown = (await inventory.request("GET", path)).json()["items"]
     assert [item["available"] for item in shown] == ["yes", "few", "no"]
     assert "on_hand" not in shown[0]
-    shown = (await inventory.request("GET", path, token=STAFF)).json()["items"]
+    shown = (await inventory.request("GET", path, token=staff())).json()["items"]
     assert shown[1]["on_hand"] == 2
-    low = (await inventory.request("GET", "/api/v1/stock?low=true", token=STAFF)).json()["items"]
+    low = (await inventory.request("GET", "/api/v1/stock?low=true", token=staff())).json()["items"]
     assert [item["sku"] for item in low] == ["B", "C"]
     assert (await inventory.request("GET", "/api/v1/stock")).status == 422
 

@@ -149,3 +149,13 @@ def test_every_posting_sums_to_zero():
 
 def test_pauses_grow_to_a_minute():
     assert [pause_s(n) for n in (0, 1, 2, 3, 6, 7, 8, 1000)] == [1, 1, 2, 4, 32, 60, 60, 60]
+
+
+def test_what_is_heard_again_of_an_attempt_that_failed_ends_no_later_one():
+    first = told(started(), "voided").payment
+    second = wishes.start(first, "card", "pm_card_visa", uuid4).payment
+    promised = told(second, "authorised").payment
+    [failed, _] = promised.operations[:2]
+    again = decide(promised, failed.key, word("voided"), uuid4)
+    assert (again.payment.state, again.payment.promised_minor) == ("authorised", 1000)
+    assert names(again) == []

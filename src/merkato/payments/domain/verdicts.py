@@ -112,9 +112,10 @@ def _attempt_decided(
             return _challenged(payment, operation, verdict, new_id)
         case "declined" | "failed" | "voided" if operation.state in OPEN:
             return _declined(payment, operation, verdict)
-        case "voided" if payment.promised_minor and not payment.under_way("capture", "void"):
-            promised = payment.promised_minor  # the provider let it go: it may expire
-            return follow(payment, "void", promised, verdict.reference, new_id)
+        case "voided" if operation.state == "succeeded" and payment.promised_minor:
+            if not payment.under_way("capture", "void"):
+                promised = payment.promised_minor  # the provider let it go: it may expire
+                return follow(payment, "void", promised, verdict.reference, new_id)
     return Change(payment)
 
 
