@@ -238,15 +238,6 @@ async def touch(tx: Tx, cart_id: UUID) -> None:
     await tx.execute(TOUCH, cart_id)
 
 
-ORDERED = "select id from orders where cart_id = $1"
-
-
-async def order_of(tx: Tx, cart_id: UUID) -> UUID | None:
-    """Give the order a cart became."""
-    order_id: UUID | None = await tx.fetchval(ORDERED, cart_id)
-    return order_id
-
-
 MINE = """
 select id from carts where customer_id = $1 and status = 'open' order by updated_at desc limit 1
 """
