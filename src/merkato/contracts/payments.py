@@ -33,9 +33,12 @@ class PaymentAuthorised(_AboutPayment, frozen=True, kw_only=True):
 
 
 class PaymentCaptured(_AboutPayment, frozen=True, kw_only=True):
-    """The money was taken."""
+    """The money was taken, or has arrived: `amount_minor` with this capture."""
 
     type: ClassVar[str] = "payments.payment_captured.v1"
+    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "captured_total_minor")
+
+    captured_total_minor: int | None = None  # with those before; null: this was all
 
 
 class PaymentDeclined(_AboutPayment, frozen=True, kw_only=True):
@@ -69,10 +72,13 @@ class PaymentRefunded(_AboutPayment, frozen=True, kw_only=True):
     """Money went back to the customer; `amount_minor` is this refund's."""
 
     type: ClassVar[str] = "payments.payment_refunded.v1"
-    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "refund_id", "refunded_total_minor")
+    public: ClassVar[tuple[str, ...]] = (
+        *PUBLIC, "refund_id", "refunded_total_minor", "credit_id",
+    )  # fmt: skip
 
     refund_id: UUID
     refunded_total_minor: int
+    credit_id: UUID | None = None  # the credit of the order that it pays
     locale: str = "en"
 
 
@@ -80,10 +86,11 @@ class RefundFailed(_AboutPayment, frozen=True, kw_only=True):
     """The processor refused a refund for good; a person has to look."""
 
     type: ClassVar[str] = "payments.refund_failed.v1"
-    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "refund_id", "reason")
+    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "refund_id", "reason", "credit_id")
 
     refund_id: UUID
     reason: str
+    credit_id: UUID | None = None
 
 
 class PaymentState(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,8 @@
 """Orders: carts become orders, orders are confirmed or given up.
 
 Owns     carts, orders with their lines, transitions and credits; a copy of offers; tax and shipping
-Says     OrderPlaced, OrderConfirmed, OrderCancelled
+Says     OrderPlaced, OrderConfirmed, OrderCancelled, LinesShipped, ShipmentDelivered,
+         ReturnRequested, ReturnReceived, ReturnRejected, OrderCredited
 Hears    VariantPriced, Payment*, ReservationLost, UserErased
 Asks     inventory (hold these lines), payments (what became of the money?)
 Answers  /api/v1/carts, /api/v1/orders, /api/v1/shipping-methods

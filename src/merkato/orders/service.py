@@ -2,7 +2,17 @@
 
 from merkato.chassis.service import Every, Service
 from merkato.config import Config
-from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
+from merkato.contracts.orders import (
+    LinesShipped,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCredited,
+    OrderPlaced,
+    ReturnReceived,
+    ReturnRejected,
+    ReturnRequested,
+    ShipmentDelivered,
+)
 from merkato.orders import handlers, http, jobs
 from merkato.orders.http.desk import Desk
 
@@ -18,7 +28,17 @@ def service(config: Config) -> Service:
         name="orders",
         prefixes=("/api/v1/carts", "/api/v1/orders", "/api/v1/shipping-methods"),
         routes=http.ROUTES,
-        says=(OrderPlaced, OrderConfirmed, OrderCancelled),
+        says=(
+            OrderPlaced,
+            OrderConfirmed,
+            OrderCancelled,
+            LinesShipped,
+            ShipmentDelivered,
+            ReturnRequested,
+            ReturnReceived,
+            ReturnRejected,
+            OrderCredited,
+        ),
         hears=handlers.HEARS,
         jobs=(Every("watch", 5, jobs.watch),),
         asks=("inventory", "payments"),
