@@ -50,7 +50,7 @@ class OrderPlaced(_AboutOrder, frozen=True, kw_only=True):
     type: ClassVar[str] = "orders.order_placed.v1"
     public: ClassVar[tuple[str, ...]] = (
         "order_id", "number", "customer_id", "lines", "totals", "currency", "payment_method",
-        "placed_at",
+        "placed_at", "reference",
     )  # fmt: skip
 
     number: str
@@ -61,6 +61,7 @@ class OrderPlaced(_AboutOrder, frozen=True, kw_only=True):
     payment_method: str  # on_account | card
     placed_at: datetime
     pay_until: datetime
+    reference: str | None = None  # the name of whoever placed it for a customer
     locale: str = "en"
     contact: Personal[Contact | None] = None
     shipping_address: Personal[Address | None] = None

@@ -22,6 +22,8 @@ Text = Annotated[str, msgspec.Meta(max_length=20_000, pattern=r"^[^\x00-\x08\x0b
 Email = Annotated[
     str, msgspec.Meta(min_length=3, max_length=254, pattern=r"^[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+\Z")
 ]
+# A caller's own name of a thing, such as the number of an invoice in another system.
+Reference = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=VISIBLE)]
 MetadataKey = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=VISIBLE)]
 MetadataValue = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
 # The caller's own notes on a thing, kept and given back.

@@ -100,6 +100,7 @@ def _placed(order: NewOrder) -> OrderPlaced:
         payment_method=order.payment_method,
         placed_at=order.placed_at,
         pay_until=order.pay_until,
+        reference=order.reference,
         locale=order.locale,
         contact=order.contact,
         shipping_address=order.shipping_address,

@@ -8,7 +8,7 @@ import pytest
 
 from merkato.contracts.catalog import Price
 from merkato.contracts.problem import UnknownProduct, Validation
-from merkato.orders.domain.pricing import Offer, ShippingMethod, TaxRate, Terms, price, share
+from merkato.orders.domain.pricing import Item, Offer, ShippingMethod, TaxRate, Terms, price, share
 
 RATES = (0, 260, 550, 700, 810, 1_900, 2_000, 2_550)
 CURRENCIES = ("EUR", "JPY", "KWD")
@@ -42,8 +42,9 @@ def terms(rates=(("DE", "standard", 1_900),), methods=(), valid_from=date(2000, 
 
 
 def priced(wanted, *, at=None, currency="EUR", country="DE", shipping=None, on=TODAY):
+    items = [Item(offer=one, quantity=quantity) for one, quantity in wanted]
     return price(
-        wanted, currency=currency, locale="en", country=country, shipping_method=shipping,
+        items, currency=currency, locale="en", country=country, shipping_method=shipping,
         terms=at or terms(), on=on,
     )  # fmt: skip
 

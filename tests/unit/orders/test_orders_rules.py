@@ -3,6 +3,7 @@
 import re
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from merkato.chassis.ids import derived_id
@@ -18,7 +19,15 @@ from merkato.contracts.payments import (
 from merkato.contracts.problem import StateConflict, Validation
 from merkato.orders.domain import life
 from merkato.orders.domain.life import State, Status
-from merkato.orders.domain.placing import ALPHABET, merged, number, order_digest
+from merkato.orders.domain.placing import (
+    ALPHABET,
+    Goods,
+    PlaceOrder,
+    merged,
+    number,
+    order_digest,
+    pieces,
+)
 
 ABOUT = {"order_id": uuid4(), "payment_id": uuid4(), "amount_minor": 1_000, "currency": "EUR"}
 AUTHORISED = PaymentAuthorised(**ABOUT, method="card")
@@ -113,9 +122,25 @@ def test_ids_come_from_principal_key_and_lines():
     assert (made().version, made().variant) == (8, UUID(int=1 << 63).variant)
 
 
-def test_equal_skus_are_merged_and_sorted():
-    assert list(merged([("B", 1), ("A", 2), ("B", 3)]).items()) == [("A", 2), ("B", 4)]
+def goods(*lines):
+    return [Goods(sku=sku, quantity=n, agreed_minor=agreed) for sku, n, agreed in lines]
+
+
+def test_equal_skus_at_one_price_are_merged_and_sorted():
+    lines = goods(("B", 1, None), ("A", 2, 5), ("B", 3, None), ("A", 1, None), ("A", 1, 5))
+    assert list(merged(lines)) == goods(("A", 1, None), ("A", 3, 5), ("B", 4, None))
+    assert list(pieces(lines).items()) == [("A", 4), ("B", 4)]
     with pytest.raises(Validation):
-        merged([("A", 1_000_000), ("A", 1)])
+        pieces(goods(("A", 1_000_000, None), ("A", 1, 5)))
     with pytest.raises(Validation):
         merged([])
+
+
+def test_a_request_without_the_newer_fields_keeps_its_fingerprint():
+    body = b'{"lines": [{"sku": "A", "quantity": 1}], "payment": {"method": "on_account"}}'
+    written = msgspec.to_builtins(msgspec.json.decode(body, type=PlaceOrder))
+    assert set(written) == {
+        "cart_id", "cart_version", "lines", "currency", "locale", "contact", "shipping_address",
+        "billing_address", "shipping_method", "expected_total", "payment", "metadata",
+    }  # fmt: skip
+    assert set(written["lines"][0]) == {"sku", "quantity"}

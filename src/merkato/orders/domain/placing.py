@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from merkato.contracts.values import (
     Metadata,
     Money,
     Quantity,
+    Reference,
     Sku,
 )
 from merkato.orders.domain.pricing import Priced
@@ -44,10 +46,15 @@ class CartChanged(Problem):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A line of a request: the price is ours to say, never the customer's."""
+    """A line of a request: the price is ours to say, never the customer's.
+
+    `agreed_price` per piece is for callers with the scope orders:agree-prices; it includes tax
+    where the price list does.
+    """
 
     sku: Sku
     quantity: Quantity
+    agreed_price: Money | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +67,13 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of POST /orders: a cart, or lines of a customer who has logged in."""
+    """Body of POST /orders: a cart, or lines of a customer who has logged in.
+
+    Lines may also be placed for a customer (`customer_id`; null for a guest) under the caller's own
+    `reference` by callers with the scope orders:place-for, and with prices agreed by
+    orders:agree-prices. What is left out is unset and not null, so that requests keep their
+    fingerprints when fields are added.
+    """
 
     cart_id: UUID | None = None
     cart_version: int | None = None
@@ -76,30 +89,93 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     expected_total: Money | None = None
     payment: Payment
     metadata: Metadata = {}
+    customer_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
+    reference: Reference | msgspec.UnsetType | None = msgspec.UNSET
+    reference_time: Annotated[datetime, msgspec.Meta(tz=True)] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+    agreed_shipping: Money | msgspec.UnsetType | None = msgspec.UNSET
+
+    @property
+    def for_another(self) -> bool:
+        """Tell whether it is placed for somebody else."""
+        return self.customer_id is not msgspec.UNSET
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Name the permissions it takes beyond those of a customer."""
+        needed = set()
+        if self.for_another or self.reference or self.reference_time:
+            needed.add("orders:place-for")
+        if self.agreed_shipping or any(line.agreed_price for line in self.lines or ()):
+            needed.add("orders:agree-prices")
+        return frozenset(needed)
+
+
+class Goods(msgspec.Struct, frozen=True, kw_only=True):
+    """So many of a sku, at the price of the list or at one agreed on."""
+
+    sku: str
+    quantity: int
+    agreed_minor: int | None = None
 
 
 class Basket(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be ordered, from wherever it came; skus are unique and sorted."""
+    """What is to be ordered, from wherever it came; `goods` are unique by sku and price."""
 
-    wanted: Mapping[str, int]
+    goods: tuple[Goods, ...]
     currency: str
     locale: str
     contact: Contact
     shipping_address: Address | None
     billing_address: Address | None
     shipping_method: str | None
+    agreed_shipping_minor: int | None = None
 
 
-def merged(lines: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Sum lines by sku, sorted. Raises Validation for no lines, or too many pieces."""
-    wanted: dict[str, int] = {}
-    for sku, quantity in lines:
-        wanted[sku] = wanted.get(sku, 0) + quantity
-        if wanted[sku] > 1_000_000:
-            raise Validation.at("/lines", f"At most 1,000,000 pieces of {sku}.")
-    if not wanted:
+def merged(lines: Iterable[Goods]) -> tuple[Goods, ...]:
+    """Sum lines by sku and price, sorted. Raises Validation for no lines."""
+    found: dict[tuple[str, int], int] = {}
+    for line in lines:
+        at = (line.sku, -1 if line.agreed_minor is None else line.agreed_minor)
+        found[at] = found.get(at, 0) + line.quantity
+    if not found:
         raise Validation.at("/lines", "There is nothing to order.")
+    return tuple(
+        Goods(sku=sku, quantity=quantity, agreed_minor=None if agreed < 0 else agreed)
+        for (sku, agreed), quantity in sorted(found.items())
+    )
+
+
+def pieces(goods: Iterable[Goods]) -> dict[str, int]:
+    """Sum goods by sku, sorted. Raises Validation for too many pieces."""
+    wanted: dict[str, int] = {}
+    for line in goods:
+        wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+        if wanted[line.sku] > 1_000_000:
+            raise Validation.at("/lines", f"At most 1,000,000 pieces of {line.sku}.")
     return dict(sorted(wanted.items()))
+
+
+def agreed_goods(lines: Iterable[Wanted], currency: str) -> list[Goods]:
+    """Read the lines of a request. Raises Validation for a price in another currency."""
+    return [
+        Goods(
+            sku=line.sku,
+            quantity=line.quantity,
+            agreed_minor=amount_in(line.agreed_price, currency, f"/lines/{n}/agreed_price"),
+        )
+        for n, line in enumerate(lines)
+    ]
+
+
+def amount_in(money: Money | msgspec.UnsetType | None, currency: str, pointer: str) -> int | None:
+    """Give an amount in minor units. Raises Validation when it is of another currency."""
+    if not isinstance(money, Money):
+        return None
+    if money.currency != currency:
+        raise Validation.at(f"{pointer}/currency", f"This order is in {currency}.")
+    return money.amount_minor
 
 
 def order_digest(principal: str, key: str, wanted: Mapping[str, int]) -> bytes:

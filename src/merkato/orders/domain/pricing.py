@@ -49,9 +49,13 @@ class ShippingMethod(msgspec.Struct, frozen=True, kw_only=True):
     days_max: int
     tax_class: str
 
+    def goes_to(self, country: str | None) -> bool:
+        """Tell whether it goes to a country; None for one that is not known yet."""
+        return self.countries is None or country is None or country in self.countries
+
     def cost(self, currency: str, country: str | None, items_minor: int) -> int | None:
         """Give the price in minor units, None where it does not go or has no price."""
-        if self.countries is not None and country is not None and country not in self.countries:
+        if not self.goes_to(country):
             return None
         price = self.prices.get(currency)
         free_from = self.free_from.get(currency)
@@ -89,6 +93,14 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
     tax_minor: int
     gross_minor: int
     rate_bp: int
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """So many of what is offered, at the price of the list or, for a piece, one agreed on."""
+
+    offer: Offer
+    quantity: int
+    agreed_minor: int | None = None
 
 
 class PricedLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +157,7 @@ def _half_up(numerator: int, denominator: int) -> int:
 
 
 def price(
-    wanted: Sequence[tuple[Offer, int]],
+    items: Sequence[Item],
     *,
     currency: str,
     locale: str,
@@ -153,26 +165,31 @@ def price(
     shipping_method: str | None,
     terms: Terms,
     on: date,
+    agreed_shipping_minor: int | None = None,
 ) -> Priced:
-    """Price a basket.
+    """Price a basket. What was agreed on replaces the price of the list, or of the method.
 
     Raises UnknownProduct for what cannot be bought in this currency, Validation for a shipping
     method that does not go there and for sums beyond 10**12.
     """
     lines = tuple(
-        _price_line(offer, quantity, currency, locale, terms.rate(country, offer.tax_class, on))
-        for offer, quantity in wanted
+        _price_line(item, currency, locale, terms.rate(country, item.offer.tax_class, on))
+        for item in items
     )
     tax_included = all(_included(line, currency) for line in lines)
-    items = sum(line.unit_price_minor * line.quantity for line in lines)
+    items_minor = sum(line.unit_price_minor * line.quantity for line in lines)
     shipping = Share(net_minor=0, tax_minor=0, gross_minor=0, rate_bp=0)
     if shipping_method is not None:
         method = terms.method(shipping_method)
-        cost = method.cost(currency, country, items)
+        cost = agreed_shipping_minor
         if cost is None:
+            cost = method.cost(currency, country, items_minor)
+        if cost is None or not method.goes_to(country):
             raise Validation.at("/shipping_method", f"{method.id} does not go there.")
         rate = terms.rate(country, method.tax_class, on)
         shipping = share(cost, rate, tax_included=tax_included)
+    elif agreed_shipping_minor is not None:
+        raise Validation.at("/agreed_shipping", "Say by which shipping_method it is sent.")
     grand = sum(line.share.gross_minor for line in lines) + shipping.gross_minor
     if grand > AMOUNT_MAX:
         raise Validation.at("/lines", f"An order is worth at most {AMOUNT_MAX} minor units.")
@@ -180,7 +197,7 @@ def price(
         currency=currency,
         tax_included=tax_included,
         lines=lines,
-        items_minor=items,
+        items_minor=items_minor,
         shipping_method=shipping_method,
         shipping=shipping,
         tax_minor=sum(line.share.tax_minor for line in lines) + shipping.tax_minor,
@@ -188,21 +205,20 @@ def price(
     )
 
 
-def _price_line(
-    offer: Offer, quantity: int, currency: str, locale: str, rate_bp: int
-) -> PricedLine:
+def _price_line(item: Item, currency: str, locale: str, rate_bp: int) -> PricedLine:
+    offer, quantity = item.offer, item.quantity
     found = price_of(offer, currency, quantity)
     if found is None:
         raise UnknownProduct(f"{offer.sku} is not sold in {currency}.", skus=[offer.sku])
-    amount = found.amount_minor * quantity
+    unit = found.amount_minor if item.agreed_minor is None else item.agreed_minor
     list_price = price_of(offer, currency, 1) or found
     return PricedLine(
         offer=offer,
         quantity=quantity,
         title=title(offer.titles, locale) or offer.sku,
         list_price_minor=list_price.amount_minor,
-        unit_price_minor=found.amount_minor,
-        share=share(amount, rate_bp, tax_included=found.tax_included),
+        unit_price_minor=unit,
+        share=share(unit * quantity, rate_bp, tax_included=found.tax_included),
     )
 
 

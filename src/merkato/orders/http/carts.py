@@ -23,7 +23,7 @@ from merkato.contracts.values import (
 )
 from merkato.orders import actions
 from merkato.orders.domain.placing import LINES_MAX
-from merkato.orders.domain.pricing import Offer, Priced, Terms, price, price_of, title
+from merkato.orders.domain.pricing import Item, Offer, Priced, Terms, price, price_of, title
 from merkato.orders.http.desk import Desk
 from merkato.orders.http.placing import owns
 from merkato.orders.store import carts
@@ -338,11 +338,11 @@ def _price(cart: carts.Cart, known: dict[str, Offer], terms: Terms) -> Priced:
     """Price what can be bought at the moment, with shipping if it goes there."""
     country = cart.shipping_address.country if cart.shipping_address else None
     basket = [
-        (known[line.sku], line.quantity)
+        Item(offer=known[line.sku], quantity=line.quantity)
         for line in cart.lines
         if price_of(known[line.sku], cart.currency, line.quantity) is not None
     ]
-    items = sum(q * _unit(offer, cart.currency, q) for offer, q in basket)
+    items = sum(one.quantity * _unit(one, cart.currency) for one in basket)
     method = cart.shipping_method
     if method is not None and terms.method(method).cost(cart.currency, country, items) is None:
         method = None
@@ -352,8 +352,8 @@ def _price(cart: carts.Cart, known: dict[str, Offer], terms: Terms) -> Priced:
     )  # fmt: skip
 
 
-def _unit(offer: Offer, currency: str, quantity: int) -> int:
-    found = price_of(offer, currency, quantity)
+def _unit(item: Item, currency: str) -> int:
+    found = price_of(item.offer, currency, item.quantity)
     return found.amount_minor if found else 0
 
 

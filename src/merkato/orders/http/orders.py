@@ -48,6 +48,7 @@ class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     grand_minor: int
     placed_at: datetime
+    reference: str | None
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,12 +78,13 @@ async def list_orders(
     status: Status | None = None,
     since: datetime | None = None,
     q: Annotated[str | None, Parameter(max_length=40)] = None,
+    reference: Annotated[str | None, Parameter(max_length=100)] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Page[OrderSummary]:
     """List my orders, newest first; staff see everybody's, or with `customer` one person's.
 
-    `q` is an order number; `since` an RFC 3339 time.
+    `q` is an order number; `since` an RFC 3339 time; `reference` what the order was placed under.
     """
     whose = caller.user_id
     if caller.may("orders:read") and customer != "me":
@@ -90,8 +92,8 @@ async def list_orders(
     before, since = decode_cursor(cursor, tuple[datetime, UUID]), moment("since", since)
     async with desk.db.reading() as tx:
         rows = await life.list_orders(
-            tx, whose, status.value if status else None, since, q.upper() if q else None, before,
-            limit + 1,
+            tx, whose, status.value if status else None, since, q.upper() if q else None,
+            reference, before, limit + 1,
         )  # fmt: skip
     items = [msgspec.convert(dict(row), OrderSummary) for row in rows[:limit]]
     more = encode_cursor(items[-1].placed_at, items[-1].id) if len(rows) > limit else None

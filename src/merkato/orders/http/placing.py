@@ -18,7 +18,7 @@ from litestar import Request, Response, post
 from merkato.chassis.ask import Asks
 from merkato.chassis.db import Row
 from merkato.chassis.failpoints import reach
-from merkato.chassis.http import ANYONE, IdempotencyKey
+from merkato.chassis.http import ANYONE, IdempotencyKey, moment
 from merkato.chassis.idempotency import fingerprint, parse_key
 from merkato.chassis.ids import derived_id
 from merkato.chassis.tokens import Caller, is_thing_token, thing_token
@@ -26,6 +26,7 @@ from merkato.config import Orders
 from merkato.contracts.inventory import Reserve, StockLine
 from merkato.contracts.problem import (
     DependencyUnavailable,
+    Forbidden,
     KeyReused,
     NotFound,
     Overloaded,
@@ -37,7 +38,7 @@ from merkato.contracts.problem import (
 )
 from merkato.orders import actions
 from merkato.orders.domain import placing as rules
-from merkato.orders.domain.pricing import Offer, Priced, Terms, price
+from merkato.orders.domain.pricing import Item, Offer, Priced, Terms, price
 from merkato.orders.http import views
 from merkato.orders.http.desk import Desk
 from merkato.orders.store import carts
@@ -58,6 +59,7 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: UUID | None
     cart: carts.Cart | None
     fingerprint: bytes
+    reference_time: datetime | None
 
 
 @post("/api/v1/orders", policy=ANYONE, status_code=202)
@@ -70,6 +72,8 @@ async def place_order(
 ) -> Response[views.OrderView]:
     """Place an order from a cart, or from lines for a customer who has logged in.
 
+    With scopes: for another customer, under a reference of the caller's (orders:place-for), at
+    prices agreed on (orders:agree-prices).
     202 with the order; again with the same key: the same order, `Idempotent-Replayed: true`.
     409 price-changed, cart-changed, out-of-stock, state-conflict; 422 unknown-product, validation,
     idempotency-key-reused.
@@ -78,17 +82,17 @@ async def place_order(
     assert key is not None
     guest_token = request.headers.get("x-cart-token")
     asked = await _identify(data, key, caller, desk, guest_token)
-    wanted = rules.merged(_lines(asked))
+    basket = _basket(asked)
+    wanted = rules.pieces(basket.goods)
     existing = await desk.existing((asked.principal, key))
     if existing is not None:
         return await _replay(desk, asked, existing)
-    basket = _basket(asked, wanted)
     for _ in range(PRICES_MAX):
         priced = _price(basket, await desk.offers(tuple(wanted)), await desk.terms())
         rules.check_basket(basket, priced)
         rules.check_total(priced, data.expected_total)
         _check_cart(asked)
-        answer = await _place(desk, asked, basket, priced)
+        answer = await _place(desk, asked, basket, wanted, priced)
         if answer is not None:
             return answer
         desk.forget(wanted)
@@ -98,9 +102,14 @@ async def place_order(
 async def _identify(
     data: rules.PlaceOrder, key: str, caller: Caller, desk: Desk, guest_token: str | None
 ) -> _Request:
-    """Say for whom this is. Raises Unauthenticated, NotFound for somebody else's cart."""
+    """Say for whom this is.
+
+    Raises Unauthenticated, Forbidden without a scope, NotFound for somebody else's cart.
+    """
     if (data.cart_id is None) == (data.lines is None):
         raise Validation.at("/cart_id", "Send either cart_id or lines.")
+    if data.scopes:
+        _check_scopes(data, caller)
     cart = None
     if data.cart_id is not None:
         if caller.kind != "user" and guest_token is None:
@@ -108,13 +117,19 @@ async def _identify(
         cart = await desk.cart(data.cart_id)
         if cart is None or not owns(cart, caller, guest_token, desk.settings.token_secret):
             raise NotFound("There is no such cart.")
-    elif caller.kind != "user":
+    elif caller.kind == "anonymous":
         raise Unauthenticated("Guests order from their cart; log in to order lines.")
-    principal = caller.principal if caller.kind == "user" else f"cart:{data.cart_id}"
-    customer_id = caller.user_id if caller.kind == "user" else None
+    elif caller.kind != "user" and not data.for_another:
+        raise Validation.at("/customer_id", "Say for whom it is; null for a guest.")
+    if cart is not None and caller.kind != "user":
+        principal = f"cart:{data.cart_id}"
+    else:
+        principal = caller.principal
+    customer_id = caller.user_id if data.customer_id is msgspec.UNSET else data.customer_id
     return _Request(
         data=data, key=key, principal=principal, customer_id=customer_id, cart=cart,
         fingerprint=fingerprint(data),
+        reference_time=moment("reference_time", data.reference_time or None),
     )  # fmt: skip
 
 
@@ -125,22 +140,32 @@ def owns(cart: carts.Cart, caller: Caller, token: str | None, secret: str) -> bo
     return is_thing_token(secret, cart.id, token)
 
 
-def _lines(asked: _Request) -> list[tuple[str, int]]:
-    if asked.cart is not None:
-        return [(line.sku, line.quantity) for line in asked.cart.lines]
-    return [(line.sku, line.quantity) for line in asked.data.lines or ()]
+def _check_scopes(data: rules.PlaceOrder, caller: Caller) -> None:
+    if caller.kind == "anonymous":
+        raise Unauthenticated("Log in to order for others.")
+    missing = sorted(scope for scope in data.scopes if not caller.may(scope))
+    if missing:
+        raise Forbidden(f"This takes {' and '.join(missing)}.")
+    if data.for_another and data.lines is None:
+        raise Validation.at("/customer_id", "Orders for others are placed by lines.")
 
 
-def _basket(asked: _Request, wanted: dict[str, int]) -> rules.Basket:
+def _basket(asked: _Request) -> rules.Basket:
     data, cart = asked.data, asked.cart
     contact = data.contact or (cart.contact if cart else None)
     if contact is None:
         raise Validation.at("/contact", "An e-mail address is needed to write to.")
     if cart is not None and data.currency not in (None, cart.currency):
         raise Validation.at("/currency", f"This cart is in {cart.currency}.")
+    currency = cart.currency if cart else data.currency or "EUR"
+    if cart:
+        goods = [rules.Goods(sku=line.sku, quantity=line.quantity) for line in cart.lines]
+    else:
+        goods = rules.agreed_goods(data.lines or (), currency)
     return rules.Basket(
-        wanted=wanted,
-        currency=cart.currency if cart else data.currency or "EUR",
+        goods=rules.merged(goods),
+        currency=currency,
+        agreed_shipping_minor=rules.amount_in(data.agreed_shipping, currency, "/agreed_shipping"),
         locale=data.locale or (cart.locale if cart else "en"),
         contact=contact,
         shipping_address=data.shipping_address or (cart.shipping_address if cart else None),
@@ -150,18 +175,22 @@ def _basket(asked: _Request, wanted: dict[str, int]) -> rules.Basket:
 
 
 def _price(basket: rules.Basket, known: dict[str, Offer], terms: Terms) -> Priced:
-    unknown = sorted(basket.wanted.keys() - known.keys())
+    unknown = sorted({line.sku for line in basket.goods} - known.keys())
     if unknown:
         raise UnknownProduct(f"We do not sell {', '.join(unknown[:10])}.", skus=unknown)
     address = basket.shipping_address or basket.billing_address
     return price(
-        [(known[sku], quantity) for sku, quantity in basket.wanted.items()],
+        [
+            Item(offer=known[line.sku], quantity=line.quantity, agreed_minor=line.agreed_minor)
+            for line in basket.goods
+        ],
         currency=basket.currency,
         locale=basket.locale,
         country=address.country if address else None,
         shipping_method=basket.shipping_method,
         terms=terms,
         on=datetime.now(UTC).date(),
+        agreed_shipping_minor=basket.agreed_shipping_minor,
     )
 
 
@@ -176,10 +205,10 @@ def _check_cart(asked: _Request) -> None:
 
 
 async def _place(
-    desk: Desk, asked: _Request, basket: rules.Basket, priced: Priced
+    desk: Desk, asked: _Request, basket: rules.Basket, wanted: dict[str, int], priced: Priced
 ) -> Response[views.OrderView] | None:
     """Hold the goods and write the order; None when it was priced by an offer that is old."""
-    digest = rules.order_digest(asked.principal, asked.key, basket.wanted)
+    digest = rules.order_digest(asked.principal, asked.key, wanted)
     order_id = derived_id(digest)
     took = await _reserve(desk, asked, order_id, priced)
     try:
@@ -195,6 +224,8 @@ async def _place(
         if outcome.existing is not None:
             took = took and outcome.existing["id"] != order_id
             return await _replay(desk, asked, outcome.existing)
+        if outcome.verdict == actions.TAKEN and order.reference is not None:
+            raise StateConflict("Another order has this reference.", reference=order.reference)
         if outcome.verdict != actions.PRICE_CHANGED:
             raise StateConflict("This cart changed, or was ordered, just now.")
     except (StateConflict, KeyReused):
@@ -271,6 +302,8 @@ def _new_order(
         billing_address=basket.billing_address,
         metadata=asked.data.metadata,
         placed_at=now,
+        reference=asked.data.reference or None,
+        reference_time=asked.reference_time,
         pay_until=now + timedelta(seconds=settings.pay_within_s),
         look_at=now + timedelta(seconds=settings.watch_after_s),
     )

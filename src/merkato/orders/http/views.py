@@ -72,6 +72,8 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str]
     placed_at: datetime
     pay_until: datetime
+    reference: str | None  # what it was placed under for its customer
+    reference_time: datetime | None
     token: str | None = None  # a guest's proof; shown at placing only
 
 
@@ -129,6 +131,8 @@ def placed(order: NewOrder) -> OrderView:
         metadata=order.metadata,
         placed_at=order.placed_at,
         pay_until=order.pay_until,
+        reference=order.reference,
+        reference_time=order.reference_time,
     )
 
 

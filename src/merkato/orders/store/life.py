@@ -151,7 +151,7 @@ select o.id, o.number, o.customer_id, o.status, o.reason, o.payment_status, o.fu
        o.currency, o.locale, o.payment_method, o.shipping_method, o.tax_included, o.items_minor,
        o.discount_minor, o.shipping_minor, o.shipping_net_minor, o.shipping_tax_minor,
        o.shipping_rate_bp, o.tax_minor, o.grand_minor, o.credited_minor, o.metadata, o.placed_at,
-       o.pay_until, o.cart_id, c.contact, c.shipping_address,
+       o.pay_until, o.cart_id, o.reference, o.reference_time, c.contact, c.shipping_address,
        coalesce(c.billing_address, c.shipping_address) as billing_address,
        (select json_agg(json_build_object(
                 'line_no', l.line_no, 'sku', l.sku, 'quantity', l.quantity, 'title', l.title,
@@ -172,24 +172,25 @@ async def views(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Row]:
 
 LIST = """
 select id, number, customer_id, status, payment_status, fulfilment_status, currency, grand_minor,
-       placed_at
+       placed_at, reference
   from orders
  where ($1::uuid is null or customer_id = $1)
    and ($2::text is null or status = $2)
    and ($3::timestamptz is null or placed_at >= $3)
    and ($4::text is null or number = $4)
-   and ($5::timestamptz is null or (placed_at, id) < ($5, $6::uuid))
- order by placed_at desc, id desc limit $7
+   and ($5::text is null or reference = $5)
+   and ($6::timestamptz is null or (placed_at, id) < ($6, $7::uuid))
+ order by placed_at desc, id desc limit $8
 """
 
 
 async def list_orders(
     tx: Tx, customer_id: UUID | None, status: str | None, since: datetime | None,
-    number: str | None, before: tuple[datetime, UUID] | None, limit: int,
+    number: str | None, reference: str | None, before: tuple[datetime, UUID] | None, limit: int,
 ) -> list[Row]:  # fmt: skip
     """List orders, newest first."""
     at, order_id = before or (None, None)
-    return await tx.fetch(LIST, customer_id, status, since, number, at, order_id, limit)
+    return await tx.fetch(LIST, customer_id, status, since, number, reference, at, order_id, limit)
 
 
 TIMELINE = """

@@ -34,6 +34,8 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     placed_at: datetime
     pay_until: datetime
     look_at: datetime
+    reference: str | None = None
+    reference_time: datetime | None = None
 
 
 BY_KEYS = """
@@ -78,16 +80,17 @@ with wanted as (
                          $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::int[],
                          $18::bigint[], $19::bigint[], $20::jsonb[], $21::timestamptz[],
                          $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::jsonb[],
-                         $26::jsonb[])
+                         $26::jsonb[], $27::text[], $28::timestamptz[])
            o(id, number, principal, key, fingerprint, customer_id, cart_id, currency, locale,
              payment_method, shipping_method, tax_included, items_minor, shipping_minor,
              shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor, grand_minor,
-             metadata, placed_at, pay_until, look_at, contact, shipping_address, billing_address)),
+             metadata, placed_at, pay_until, look_at, contact, shipping_address, billing_address,
+             reference, reference_time)),
 lines as (
-    select * from unnest($27::uuid[], $28::int[], $29::text[], $30::bigint[], $31::int[],
-                         $32::text[], $33::jsonb[], $34::text[], $35::text[], $36::bigint[],
-                         $37::bigint[], $38::text[], $39::int[], $40::bigint[], $41::bigint[],
-                         $42::bigint[], $43::bool[], $44::bool[])
+    select * from unnest($29::uuid[], $30::int[], $31::text[], $32::bigint[], $33::int[],
+                         $34::text[], $35::jsonb[], $36::text[], $37::text[], $38::bigint[],
+                         $39::bigint[], $40::text[], $41::int[], $42::bigint[], $43::bigint[],
+                         $44::bigint[], $45::bool[], $46::bool[])
            l(order_id, line_no, sku, version, quantity, title, options, image, price_list,
              list_price_minor, unit_price_minor, tax_class, rate_bp, net_minor, tax_minor,
              gross_minor, tracked, requires_shipping)),
@@ -99,11 +102,12 @@ new as (
                         status, payment_status, steps, currency, locale, payment_method,
                         shipping_method, tax_included, items_minor, shipping_minor,
                         shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor,
-                        grand_minor, metadata, placed_at, pay_until, changed_at)
+                        grand_minor, metadata, placed_at, pay_until, changed_at, reference,
+                        reference_time)
     select id, number, principal, key, fingerprint, customer_id, cart_id, 'placed', 'due', 1,
            currency, locale, payment_method, shipping_method, tax_included, items_minor,
            shipping_minor, shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor,
-           grand_minor, metadata, placed_at, pay_until, placed_at
+           grand_minor, metadata, placed_at, pay_until, placed_at, reference, reference_time
       from wanted where id not in (select order_id from stale)
      order by principal, key
         on conflict do nothing returning id),
@@ -132,7 +136,7 @@ async def place(tx: Tx, orders: Sequence[NewOrder]) -> dict[UUID, Row]:
     """Write orders with contacts, lines, first step and watch, in one statement.
 
     Gives for each whether it is `placed`, or `stale`: an offer is no longer what was priced. One
-    that is neither found its key, its cart or its number taken.
+    that is neither found its key, its cart, its number or its reference taken.
     """
     columns = [list(column) for column in zip(*map(_order, orders), strict=True)]
     lines = [row for order in orders for row in _lines(order)]
@@ -148,7 +152,8 @@ def _order(order: NewOrder) -> tuple[Any, ...]:
         priced.shipping_method, priced.tax_included, priced.items_minor, shipping.gross_minor,
         shipping.net_minor, shipping.tax_minor, shipping.rate_bp, priced.tax_minor,
         priced.grand_minor, order.metadata, order.placed_at, order.pay_until, order.look_at,
-        order.contact, order.shipping_address, order.billing_address,
+        order.contact, order.shipping_address, order.billing_address, order.reference,
+        order.reference_time,
     )  # fmt: skip
 
 
