@@ -16,7 +16,8 @@ from merkato.contracts.payments import (
     PaymentVoided,
 )
 from merkato.contracts.users import UserErased
-from merkato.orders import actions
+from merkato.orders.actions import life as actions
+from merkato.orders.actions.placing import newest_offers
 from merkato.orders.domain.life import Verdict
 from merkato.orders.store import life, offers
 
@@ -33,7 +34,7 @@ async def on_verdict(tx: Tx, heard: Sequence[Heard[Verdict]]) -> None:
 
 async def on_priced(tx: Tx, heard: Sequence[Heard[VariantPriced]]) -> None:
     """Keep our copy of what is sold up to date."""
-    await offers.keep_offers(tx, actions.newest_offers([one.event for one in heard]))
+    await offers.keep_offers(tx, newest_offers([one.event for one in heard]))
 
 
 async def on_erased(tx: Tx, heard: Sequence[Heard[UserErased]]) -> None:

@@ -22,7 +22,7 @@ from merkato.contracts.payments import (
     PaymentState,
 )
 from merkato.contracts.problem import Problem
-from merkato.orders import actions
+from merkato.orders.actions import life as actions
 from merkato.orders.domain.life import Verdict
 from merkato.orders.store import life
 

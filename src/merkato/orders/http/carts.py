@@ -21,7 +21,7 @@ from merkato.contracts.values import (
     Quantity,
     Sku,
 )
-from merkato.orders import actions
+from merkato.orders.actions import placing as actions
 from merkato.orders.domain.placing import LINES_MAX
 from merkato.orders.domain.pricing import Item, Offer, Priced, Terms, price, price_of, title
 from merkato.orders.http.desk import Desk

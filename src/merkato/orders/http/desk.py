@@ -10,7 +10,7 @@ from merkato.chassis.batch import Batch
 from merkato.chassis.db import Database, Row
 from merkato.chassis.failpoints import reach
 from merkato.config import Orders
-from merkato.orders import actions
+from merkato.orders.actions import placing as actions
 from merkato.orders.domain.pricing import Offer, Terms
 from merkato.orders.store import carts, life, offers
 from merkato.orders.store import placing as store

@@ -27,7 +27,7 @@ from merkato.chassis.tokens import Caller, is_thing_token
 from merkato.contracts.orders import OrderState
 from merkato.contracts.problem import NotFound, Validation
 from merkato.contracts.values import Line
-from merkato.orders import actions
+from merkato.orders.actions import life as actions
 from merkato.orders.domain.life import Status
 from merkato.orders.http import views
 from merkato.orders.http.desk import Desk

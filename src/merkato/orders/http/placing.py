@@ -36,7 +36,7 @@ from merkato.contracts.problem import (
     UnknownProduct,
     Validation,
 )
-from merkato.orders import actions
+from merkato.orders.actions import placing as actions
 from merkato.orders.domain import placing as rules
 from merkato.orders.domain.pricing import Item, Offer, Priced, Terms, price
 from merkato.orders.http import views

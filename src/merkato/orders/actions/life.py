@@ -1,111 +1,19 @@
-"""What orders can be asked to change. Each runs inside the transaction it is given."""
+"""Orders move on by verdicts, or are cancelled. Runs inside the transaction it is given."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from merkato.chassis.db import Row, Tx
 from merkato.chassis.ids import new_id
 from merkato.chassis.outbox import say
-from merkato.contracts.orders import Line, OrderCancelled, OrderConfirmed, OrderPlaced, Totals
-from merkato.contracts.problem import NotFound, StateConflict
+from merkato.contracts.orders import Line, OrderCancelled, OrderConfirmed, Totals
+from merkato.contracts.problem import NotFound
 from merkato.contracts.values import Contact
 from merkato.orders.domain import life
 from merkato.orders.domain.life import State, Status, Step
-from merkato.orders.store import carts
 from merkato.orders.store import life as rows
-from merkato.orders.store import placing as store
-from merkato.orders.store.placing import NewOrder
-
-PLACED, PRICE_CHANGED, CONFLICT, TAKEN = "placed", "price-changed", "conflict", "taken"
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of a request to place: `existing` is the order that has its key already."""
-
-    verdict: str
-    existing: Row | None = None
-
-
-async def place(tx: Tx, orders: Sequence[NewOrder]) -> list[Outcome]:
-    """Place a batch of orders and say so: each whole, or not at all. One verdict each, in order.
-
-    Keys differ within a batch. Nothing is placed when a price changed, when the cart changed or was
-    ordered (CONFLICT), or when key or number are taken (TAKEN); a known key gives its order.
-    """
-    ready = await _with_their_carts(tx, orders)
-    done = await store.place(tx, ready) if ready else {}
-    placed = [order for order in ready if done[order.id]["placed"]]
-    left = [o.cart_id for o in ready if o.cart_id is not None and not done[o.id]["placed"]]
-    if left:
-        await store.open_again(tx, left)
-    for order in placed:
-        say(tx, _placed(order))
-    if len(placed) == len(orders):
-        return [Outcome(PLACED)] * len(orders)
-    existing = await store.by_keys(tx, [(order.principal, order.key) for order in orders])
-    verdicts = {order.id: CONFLICT for order in orders}
-    for order_id, row in done.items():
-        verdicts[order_id] = PLACED if row["placed"] else PRICE_CHANGED if row["stale"] else TAKEN
-    return [
-        Outcome(verdicts[order.id], existing.get((order.principal, order.key)))
-        if verdicts[order.id] != PLACED
-        else Outcome(PLACED)
-        for order in orders
-    ]
-
-
-async def _with_their_carts(tx: Tx, orders: Sequence[NewOrder]) -> list[NewOrder]:
-    """Take the carts of orders; leave out orders whose cart is not to be had, or had twice."""
-    wanted = {o.cart_id: o for o in reversed(orders) if o.cart_id is not None}
-    if not wanted:
-        return list(orders)
-    closed = await store.close_carts(tx, [(c, o.cart_version or 0) for c, o in wanted.items()])
-    return [
-        o for o in orders if o.cart_id is None or (o.cart_id in closed and wanted[o.cart_id] is o)
-    ]
-
-
-def _placed(order: NewOrder) -> OrderPlaced:
-    priced = order.priced
-    return OrderPlaced(
-        order_id=order.id,
-        number=order.number,
-        customer_id=order.customer_id,
-        lines=tuple(
-            Line(
-                line_no=n,
-                sku=line.offer.sku,
-                quantity=line.quantity,
-                title=line.title,
-                unit_price_minor=line.unit_price_minor,
-                net_minor=line.share.net_minor,
-                tax_minor=line.share.tax_minor,
-                gross_minor=line.share.gross_minor,
-                tracked=line.offer.track_stock,
-            )
-            for n, line in enumerate(priced.lines, 1)
-        ),
-        totals=Totals(
-            items_minor=priced.items_minor,
-            shipping_minor=priced.shipping.gross_minor,
-            tax_minor=priced.tax_minor,
-            grand_minor=priced.grand_minor,
-        ),
-        currency=priced.currency,
-        payment_method=order.payment_method,
-        placed_at=order.placed_at,
-        pay_until=order.pay_until,
-        reference=order.reference,
-        locale=order.locale,
-        contact=order.contact,
-        shipping_address=order.shipping_address,
-        payment_token=order.payment_token,
-    )
 
 
 async def settle(
@@ -212,26 +120,3 @@ def _event(
         return OrderConfirmed(**common)
     reason = step.after.reason or "customer"
     return OrderCancelled(**common, reason=reason, was_confirmed=step.was_confirmed)
-
-
-async def merge_carts(tx: Tx, source: UUID, target: UUID) -> None:
-    """Pour a guest's cart into a customer's. Raises StateConflict when one is not open.
-
-    Merging the same cart again is harmless: it has nothing left to give.
-    """
-    status = await carts.lock(tx, *sorted((source, target)))
-    if status.get(source) == "merged":
-        return
-    if status.get(source) != "open" or status.get(target) != "open":
-        raise StateConflict("One of the carts has been ordered.")
-    await carts.pour(tx, source, target)
-    await carts.mark_merged(tx, source)
-    await carts.touch(tx, target)
-
-
-def newest_offers(events: Sequence[Any]) -> list[Any]:
-    """Keep the newest offer of each sku, by version."""
-    by_sku: dict[str, list[Any]] = defaultdict(list)
-    for event in events:
-        by_sku[event.sku].append(event)
-    return [max(by_sku[sku], key=lambda event: event.version) for sku in sorted(by_sku)]

@@ -1,0 +1,1 @@
+"""What orders can be asked to change. Each runs inside the transaction it is given."""
