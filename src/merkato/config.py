@@ -86,7 +86,8 @@ class Notifications(msgspec.Struct, frozen=True, kw_only=True):
 
     smtp_url: str = "smtp://127.0.0.1:1025"  # smtp:// or smtps://, user:password@ if needed
     sender: str = "Merkato <shop@merkato.example>"  # From of every mail
-    staff: tuple[str, ...] = ("staff@merkato.example",)  # who hears of low stock
+    staff: tuple[str, ...] = ("staff@merkato.example",)  # who hears of what people must look at
+    staff_locale: str = "en"  # of mails to staff
     shop_name: str = "Merkato"  # signs the mails
     connections: int = 2  # SMTP connections open at once
 

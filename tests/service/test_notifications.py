@@ -8,14 +8,22 @@ import msgspec
 import pytest
 from notifications_mailroom import Mailroom, order, shop, states
 
-from merkato.contracts.inventory import StockLow
+from merkato.contracts.inventory import ReservationLost, StockLine, StockLow
 from merkato.contracts.notifications import NotificationFailed, NotificationSent
 from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
-from merkato.contracts.payments import PaymentActionRequired, PaymentDeclined, PaymentRefunded
+from merkato.contracts.payments import (
+    PaymentActionRequired,
+    PaymentDeclined,
+    PaymentRefunded,
+    RefundFailed,
+)
 from merkato.contracts.users import (
+    EmailChanged,
     EmailVerificationRequested,
     PasswordResetRequested,
+    RefreshTokenReused,
     RegistrationRepeated,
+    StaffInvited,
     UserErased,
 )
 from merkato.contracts.values import Contact
@@ -63,35 +71,52 @@ async def test_a_confirmed_order_becomes_one_mail(alone, mailroom):
     assert await alone.fetch("select * from due") == []
 
 
+def everything(me, order_id):
+    """One of each event that is told to somebody."""
+    money = {"order_id": order_id, "payment_id": uuid4(), "currency": "EUR"}
+    user = {"user_id": me, "email": "ada@example.com", "name": "Ada"}
+    return (
+        order(OrderPlaced, customer_id=me, order_id=order_id),
+        PaymentDeclined(**money, amount_minor=1390, attempt=1, reason="card_declined"),
+        PaymentActionRequired(**money, amount_minor=1390, attempt=2, url="https://bank/x"),
+        order(OrderConfirmed, customer_id=me, order_id=order_id),
+        order(OrderCancelled, customer_id=me, order_id=order_id),
+        PaymentRefunded(**money, amount_minor=1000, refund_id=uuid4(), refunded_total_minor=1000),
+        PaymentDeclined(**money, amount_minor=1390, attempt=3, reason="fraud", final=True),
+        EmailVerificationRequested(**user, token_id=uuid4()),
+        PasswordResetRequested(**user, token_id=uuid4(), locale="de-AT"),
+        RegistrationRepeated(**user, request_id=uuid4()),
+        RefreshTokenReused(**user, session_id=uuid4()),
+        EmailChanged(**user, change_id=uuid4(), new_email="lovelace@example.com"),
+        StaffInvited(
+            invitation_id=uuid4(),
+            token_id=uuid4(),
+            role="staff",
+            email="new@example.com",
+            invited_by="Grace",
+        ),
+        StockLow(sku="TEA-1", available=2, threshold=5, crossing=1),
+        RefundFailed(
+            **money, amount_minor=500, refund_id=uuid4(), reason="expired_or_canceled_card"
+        ),
+        ReservationLost(order_id=order_id, lines=(StockLine(sku="TEA-1", quantity=2),)),
+    )
+
+
 async def test_each_fact_is_told_to_whom_it_concerns(new_database, mailroom):
     link = harness.answering(200, {"url": "https://shop.example/verify?token=s3cret"})
     async with shop(new_database, mailroom, apps={"users": link}) as alone:
         me, order_id = uuid4(), uuid4()
-        money = {"order_id": order_id, "payment_id": uuid4(), "currency": "EUR"}
-        user = {"user_id": me, "email": "ada@example.com", "name": "Ada"}
-        await alone.hear(
-            order(OrderPlaced, customer_id=me, order_id=order_id),
-            PaymentDeclined(**money, amount_minor=1390, attempt=1, reason="card_declined"),
-            PaymentActionRequired(**money, amount_minor=1390, attempt=2, url="https://bank/x"),
-            order(OrderConfirmed, customer_id=me, order_id=order_id),
-            order(OrderCancelled, customer_id=me, order_id=order_id),
-            PaymentRefunded(
-                **money, amount_minor=1000, refund_id=uuid4(), refunded_total_minor=1000
-            ),
-            PaymentDeclined(**money, amount_minor=1390, attempt=3, reason="fraud", final=True),
-            EmailVerificationRequested(**user, token_id=uuid4()),
-            PasswordResetRequested(**user, token_id=uuid4(), locale="de-AT"),
-            RegistrationRepeated(**user, request_id=uuid4()),
-            StockLow(sku="TEA-1", available=2, threshold=5, crossing=1),
-        )
+        await alone.hear(*everything(me, order_id))
         assert await alone.dead() == []
-        assert await alone.run_job("mail") == 10
+        assert await alone.run_job("mail") == 15
         rows = await alone.fetch("select channel, template, state from messages")
         assert {row["state"] for row in rows} == {"sent"}
         assert sorted(row["template"] for row in rows if row["channel"] == "email") == [
-            "email_verification", "order_cancelled", "order_confirmed", "order_placed",
-            "password_reset", "payment_action_required", "payment_declined", "payment_refunded",
-            "registration_repeated", "stock_low",
+            "email_changed", "email_verification", "order_cancelled", "order_confirmed",
+            "order_placed", "password_reset", "payment_action_required", "payment_declined",
+            "payment_refunded", "refresh_token_reused", "refund_failed", "registration_repeated",
+            "reservation_lost", "staff_invited", "stock_low",
         ]  # fmt: skip
         assert sorted(row["template"] for row in rows if row["channel"] == "inbox") == [
             "order_cancelled", "order_confirmed", "payment_refunded",
@@ -104,7 +129,16 @@ async def test_each_fact_is_told_to_whom_it_concerns(new_database, mailroom):
         kept = [dict(row) for row in await alone.fetch("select * from messages")]
         assert b"s3cret" not in msgspec.json.encode(kept)
         assert b"bank" not in msgspec.json.encode(kept)
-        assert len(await alone.said(NotificationSent)) == 10
+        assert subjects["Refund refused: €5.00 of K7QM-2F9X-4"][0] == ["store@shop.example"]
+        gone = subjects["Goods gone: order K7QM-2F9X-4 had to be cancelled"][1]
+        assert "2 × TEA-1" in gone.get_body(("plain",)).get_content()
+        changed = subjects["The address of your account was changed"]
+        assert changed[0] == ["ada@example.com"]
+        assert "lovelace@example.com" in changed[1].get_body(("plain",)).get_content()
+        invited = subjects["You are invited to work at Merkato"]
+        assert invited[0] == ["new@example.com"]
+        assert "token=s3cret" in invited[1].get_body(("plain",)).get_content()
+        assert len(await alone.said(NotificationSent)) == 15
 
 
 async def test_duplicates_and_new_ids_for_an_old_fact_make_no_second_mail(alone, mailroom):

@@ -13,6 +13,7 @@ from merkato.contracts.users import (
     AccessChanged,
     EmailVerificationRequested,
     PasswordResetRequested,
+    RefreshTokenReused,
 )
 from merkato.users.service import service
 
@@ -107,6 +108,8 @@ async def test_reuse_ends_the_session_for_both(users):
     assert (await refresh(users, second["refresh_token"])).status == 401
     [changed] = await users.said(AccessChanged)
     assert not changed.blocked
+    [warning] = await users.said(RefreshTokenReused)
+    assert (warning.email, warning.user_id) == (EMAIL, changed.user_id)
     await hear_access(users)
     await assert_refused(users, second["access_token"])
     assert (await refresh(users, elsewhere["refresh_token"])).status == 200

@@ -68,6 +68,47 @@ class RegistrationRepeated(_AboutUser, frozen=True, kw_only=True):
     locale: Personal[str] = "en"
 
 
+class RefreshTokenReused(_AboutUser, frozen=True, kw_only=True):
+    """A used refresh token was shown again: its session was ended, its owner is warned by mail."""
+
+    type: ClassVar[str] = "users.refresh_token_reused.v1"
+
+    session_id: UUID
+    email: Personal[str]
+    name: Personal[str | None] = None
+    locale: Personal[str] = "en"
+
+
+class EmailChanged(_AboutUser, frozen=True, kw_only=True):
+    """An account has another address now; the former one is told, in case it was a thief."""
+
+    type: ClassVar[str] = "users.email_changed.v1"
+
+    change_id: UUID  # tells two such mails apart
+    email: Personal[str]  # the former address, which is written to
+    new_email: Personal[str]
+    name: Personal[str | None] = None
+    locale: Personal[str] = "en"
+
+
+class StaffInvited(Event, frozen=True, kw_only=True):
+    """Somebody shall become staff: a mail with a link is wanted, asked for by `token_id`."""
+
+    type: ClassVar[str] = "users.staff_invited.v1"
+
+    invitation_id: UUID
+    token_id: UUID
+    role: str
+    email: Personal[str]
+    invited_by: Personal[str | None] = None  # name of whoever invites
+    locale: Personal[str] = "en"
+
+    @property
+    def key(self) -> str:
+        """See Event."""
+        return str(self.invitation_id)
+
+
 class AccessChanged(_AboutUser, frozen=True, kw_only=True):
     """What a user may do has changed; access tokens made before `not_before` are refused."""
 

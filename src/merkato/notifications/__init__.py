@@ -3,8 +3,9 @@
 Owns     messages, due, orders_seen
 Says     NotificationSent, NotificationFailed
 Hears    OrderPlaced, OrderConfirmed, OrderCancelled, PaymentDeclined, PaymentActionRequired,
-         PaymentRefunded, EmailVerificationRequested, PasswordResetRequested, RegistrationRepeated,
-         StockLow, UserErased
+         PaymentRefunded, RefundFailed, ReservationLost, EmailVerificationRequested,
+         PasswordResetRequested, RegistrationRepeated, RefreshTokenReused, EmailChanged,
+         StaffInvited, StockLow, UserErased
 Asks     users, for the link of a mail at the moment it is sent; a mail server, in a job
 Answers  /api/v1/notifications
 """

@@ -9,8 +9,8 @@ from merkato.chassis.ids import derived_id
 from merkato.chassis.outbox import say
 from merkato.contracts.notifications import NotificationFailed, NotificationSent
 from merkato.contracts.problem import NotFound, StateConflict
-from merkato.notifications import domain, store
-from merkato.notifications.domain import Notice, Verdict
+from merkato.notifications import store
+from merkato.notifications.domain.messages import Notice, State, Verdict, pause_s
 
 MAIL = "mail"  # the job that sends
 
@@ -42,7 +42,7 @@ async def settle(tx: Tx, verdicts: Sequence[Verdict]) -> None:
         await store.mark_failed(tx, [one.message for one in failed], reasons)
     if waiting:
         waits = [
-            (one.message.id, domain.pause_s(one.message.tries) if one.tried else 0, one.tried)
+            (one.message.id, pause_s(one.message.tries) if one.tried else 0, one.tried)
             for one in waiting
         ]
         await store.postpone(tx, waits)
@@ -65,7 +65,7 @@ async def erase(tx: Tx, users: Sequence[UUID]) -> None:
     rows = await store.lock_of_customers(tx, users)
     await store.erase(tx, [row["id"] for row in rows])
     for row in rows:
-        if row["state"] == domain.State.QUEUED:
+        if row["state"] == State.QUEUED:
             _say_failed(tx, row["id"], row["channel"], row["template"], "erased")
 
 
@@ -90,7 +90,7 @@ async def resend(tx: Tx, id: UUID) -> Row:
         raise StateConflict("Only mails can be sent again.")
     if row["erased_at"] is not None:
         raise StateConflict("This message was erased with its recipient.")
-    if row["state"] == domain.State.QUEUED:
+    if row["state"] == State.QUEUED:
         return row
     row = await store.queue_again(tx, id)
     await store.make_due(tx, id)

@@ -5,16 +5,25 @@ from typing import Any
 
 from merkato.chassis.db import Tx
 from merkato.chassis.inbox import Heard, Hears, NotYet
-from merkato.contracts.inventory import StockLow
+from merkato.contracts.inventory import ReservationLost, StockLow
 from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
-from merkato.contracts.payments import PaymentActionRequired, PaymentDeclined, PaymentRefunded
+from merkato.contracts.payments import (
+    PaymentActionRequired,
+    PaymentDeclined,
+    PaymentRefunded,
+    RefundFailed,
+)
 from merkato.contracts.users import (
+    EmailChanged,
     EmailVerificationRequested,
     PasswordResetRequested,
+    RefreshTokenReused,
     RegistrationRepeated,
+    StaffInvited,
     UserErased,
 )
-from merkato.notifications import actions, domain, store
+from merkato.notifications import actions, store
+from merkato.notifications.domain import facts
 
 TOLD = (
     OrderPlaced,
@@ -23,39 +32,44 @@ TOLD = (
     PaymentDeclined,
     PaymentActionRequired,
     PaymentRefunded,
+    RefundFailed,
+    ReservationLost,
     EmailVerificationRequested,
     PasswordResetRequested,
     RegistrationRepeated,
+    RefreshTokenReused,
+    EmailChanged,
+    StaffInvited,
     StockLow,
     UserErased,
 )
 
 
-async def on_fact(staff: Sequence[str], tx: Tx, heard: Sequence[Heard[Any]]) -> None:
+async def on_fact(staff: facts.Staff, tx: Tx, heard: Sequence[Heard[Any]]) -> None:
     """Queue a message for everybody who should know, and forget those who asked for it.
 
     Raises NotYet for news of the payment of an order that was not heard of yet.
     """
     events = [one.event for one in heard]
-    placed = [domain.seen(event) for event in events if isinstance(event, OrderPlaced)]
+    placed = [facts.seen(event) for event in events if isinstance(event, OrderPlaced)]
     if placed:
         await store.remember(tx, placed)
-    wanted = {event.order_id for event in events if domain.needs_seen(event)}
+    wanted = {event.order_id for event in events if facts.needs_seen(event)}
     known = await store.seen(tx, list(wanted)) if wanted else {}
     if unknown := wanted - known.keys():
         raise NotYet(f"order {min(unknown)}")
-    notices = []
+    told = []
     for event in events:
-        order = known.get(event.order_id) if domain.needs_seen(event) else None
-        notices += domain.notices(event, order, staff)
-    await actions.tell(tx, notices)
+        order = known.get(event.order_id) if facts.needs_seen(event) else None
+        told += facts.notices(event, order, staff)
+    await actions.tell(tx, told)
     erased = [event.user_id for event in events if isinstance(event, UserErased)]
     if erased:
         await actions.erase(tx, erased)
 
 
-def hears(staff: Sequence[str]) -> Hears:
-    """Make the table of what is heard; `staff` are the addresses told of low stock."""
+def hears(staff: facts.Staff) -> Hears:
+    """Make the table of what is heard; `staff` hear of what people have to look at."""
 
     async def on_told(tx: Tx, heard: Sequence[Heard[Any]]) -> None:
         await on_fact(staff, tx, heard)

@@ -19,8 +19,10 @@ from merkato.chassis.service import Resources
 from merkato.chassis.telemetry import give_way
 from merkato.contracts.problem import DependencyUnavailable, UpstreamTimeout
 from merkato.contracts.users import Link
-from merkato.notifications import actions, domain, store
-from merkato.notifications.domain import Message, Verdict
+from merkato.notifications import actions, store
+from merkato.notifications.domain.facts import WITH_LINK
+from merkato.notifications.domain.messages import Message, Verdict
+from merkato.notifications.domain.messages import message_id as identify
 from merkato.notifications.providers.mail import BadAddress, Letterhead, Mail, compose
 from merkato.notifications.providers.smtp import Away, Line, Outcome, Post
 from merkato.notifications.templates import Texts
@@ -113,10 +115,10 @@ def _again(message: Message, why: str) -> Verdict:
 
 async def _write(office: Office, asks: Asks, message: Message) -> Mail:
     link = None
-    if message.template in domain.WITH_LINK:
+    if message.template in WITH_LINK:
         path = f"/api/v1/auth/links/{message.data['token_id']}"
         link = (await asks.ask("users", "POST", path, Link)).url
     said = office.texts.render(message.template, message.locale, message.data, link)
-    message_id = domain.message_id(message, office.head.domain)
+    message_id = identify(message, office.head.domain)
     now = datetime.now(UTC)
     return compose(office.head, message.recipient, message_id, said, message.locale, now)

@@ -7,6 +7,7 @@ from merkato.chassis.service import Every, Resources, Service
 from merkato.config import Config
 from merkato.contracts.notifications import NotificationFailed, NotificationSent
 from merkato.notifications import actions, handlers, http, jobs
+from merkato.notifications.domain.facts import Staff
 from merkato.notifications.providers.mail import letterhead
 from merkato.notifications.providers.smtp import Post
 from merkato.notifications.templates import Texts
@@ -29,7 +30,7 @@ def service(config: Config) -> Service:
         prefixes=("/api/v1/notifications",),
         routes=http.ROUTES,
         says=(NotificationSent, NotificationFailed),
-        hears=handlers.hears(settings.staff),
+        hears=handlers.hears(Staff(settings.staff, settings.staff_locale)),
         jobs=(Every(actions.MAIL, SEND_S, partial(jobs.send_due, office)),),
         asks=("users",),
         provides=provides,

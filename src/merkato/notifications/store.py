@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from merkato.chassis.db import Row, Tx
-from merkato.notifications.domain import GIVE_UP_AFTER, Message, Notice, Seen
+from merkato.notifications.domain.facts import Seen
+from merkato.notifications.domain.messages import GIVE_UP_AFTER, Message, Notice
 
 LEASE = timedelta(seconds=40)  # of a claimed mail, which a crash delays; see jobs.DEADLINE_S
 

@@ -2,7 +2,8 @@
 
 Owns     users, addresses, sessions, refresh_tokens, email_tokens, tries
 Says     UserRegistered, RegistrationRepeated, EmailVerificationRequested,
-         PasswordResetRequested, AccessChanged, UserErased
+         PasswordResetRequested, RefreshTokenReused, EmailChanged, StaffInvited, AccessChanged,
+         UserErased
 Hears    nothing
 Asks     nobody
 Answers  /api/v1/auth, /api/v1/me, /api/v1/users

@@ -6,9 +6,12 @@ from merkato.chassis.service import Resources, Service
 from merkato.config import Config
 from merkato.contracts.users import (
     AccessChanged,
+    EmailChanged,
     EmailVerificationRequested,
     PasswordResetRequested,
+    RefreshTokenReused,
     RegistrationRepeated,
+    StaffInvited,
     UserErased,
     UserRegistered,
 )
@@ -39,7 +42,8 @@ def service(config: Config) -> Service:
         routes=http.ROUTES,
         says=(
             UserRegistered, RegistrationRepeated, EmailVerificationRequested,
-            PasswordResetRequested, AccessChanged, UserErased,
+            PasswordResetRequested, RefreshTokenReused, EmailChanged, StaffInvited, AccessChanged,
+            UserErased,
         ),
         jobs=jobs.JOBS,
         provides=provides,

@@ -17,15 +17,25 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from jinja2.exceptions import TemplateNotFound
 
 TEMPLATES = (
+    "email_changed",
     "email_verification",
     "order_cancelled",
     "order_confirmed",
+    "order_credited",
     "order_placed",
+    "order_shipped",
     "password_reset",
     "payment_action_required",
     "payment_declined",
     "payment_refunded",
+    "refresh_token_reused",
+    "refund_failed",
     "registration_repeated",
+    "reservation_lost",
+    "return_received",
+    "return_requested",
+    "shipment_delivered",
+    "staff_invited",
     "stock_low",
 )
 LOCALES = ("en", "de")  # the first one is the fallback
@@ -61,14 +71,23 @@ class Texts:
             cache_size=-1,
             auto_reload=False,
         )
-        self._files.globals |= {"shop_name": shop_name, "shop_url": shop_url.rstrip("/")}
+        self._shop_url = shop_url.rstrip("/")
+        self._files.globals |= {"shop_name": shop_name, "shop_url": self._shop_url}
         self._pairs: dict[tuple[str, str], _Pair] = {}
 
     def render(
-        self, template: str, locale: str, data: Mapping[str, Any], link: str | None = None
+        self,
+        template: str,
+        locale: str,
+        data: Mapping[str, Any],
+        link: str | None = None,
+        order_token: str | None = None,
     ) -> Rendered:
-        """Render a mail. Raises jinja2.UndefinedError when the data do not fit the template."""
-        pair, values = self._prepare(template, locale, data, link)
+        """Render a mail. Raises jinja2.UndefinedError when the data do not fit the template.
+
+        `order_token` proves a guest's right to the order whose page the mail leads to.
+        """
+        pair, values = self._prepare(template, locale, data, link, order_token)
         subject, summary = _line(pair.text, "subject", values), _line(pair.text, "summary", values)
         text = GAP.sub("\n\n", _block(pair.text, "body", values).strip("\n")) + "\n"
         html = pair.html.render(values, subject=subject, summary=summary)
@@ -76,15 +95,23 @@ class Texts:
 
     def headline(self, template: str, locale: str, data: Mapping[str, Any]) -> Rendered:
         """Render subject and summary alone, for an inbox."""
-        pair, values = self._prepare(template, locale, data, None)
+        pair, values = self._prepare(template, locale, data)
         return Rendered(_line(pair.text, "subject", values), _line(pair.text, "summary", values))
 
     def _prepare(
-        self, template: str, locale: str, data: Mapping[str, Any], link: str | None
+        self,
+        template: str,
+        locale: str,
+        data: Mapping[str, Any],
+        link: str | None = None,
+        order_token: str | None = None,
     ) -> tuple[_Pair, dict[str, Any]]:
         pair = self._pairs.get((template, locale)) or self._load(template, locale)
         region = _region(locale, pair.locale)
         values: dict[str, Any] = {**data, "locale": pair.locale, "link": link}
+        if "order_id" in data:
+            token = f"?token={order_token}" if order_token else ""
+            values["order_url"] = f"{self._shop_url}/orders/{data['order_id']}{token}"
         if "currency" in data:
             currency = data["currency"]
             values["money"] = lambda minor: money(minor, currency, region)

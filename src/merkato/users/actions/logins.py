@@ -17,7 +17,7 @@ from merkato.chassis.outbox import say
 from merkato.chassis.tokens import AUDIENCE, Tokens
 from merkato.config import Users
 from merkato.contracts.problem import Forbidden, RateLimited, Unauthenticated
-from merkato.contracts.users import AccessChanged
+from merkato.contracts.users import AccessChanged, RefreshTokenReused
 from merkato.users import domain
 from merkato.users.domain import Account
 from merkato.users.store import accounts
@@ -133,12 +133,25 @@ async def refresh(tx: Tx, token: str, tokens: Tokens, settings: Users) -> TokenP
             await store.use(tx, _hash(token))
             await store.succeed(tx, _hash(successor), shown.session_id, settings.refresh_token_s)
         case "reused":
-            await store.end_session(tx, shown.session_id, "reused")
+            if await store.end_session(tx, shown.session_id, "reused"):
+                _warn(tx, account, shown.session_id)
             await refuse_older(tx, account.id)
             return None
         case "refused":
             return None
     return _pair(account, shown.session_id, successor, tokens, settings)
+
+
+def _warn(tx: Tx, account: Account, session_id: UUID) -> None:
+    """Have the owner told, once per session, that somebody else may have had the login."""
+    assert account.email is not None, "not blocked, so not erased"
+    say(
+        tx,
+        RefreshTokenReused(
+            user_id=account.id, session_id=session_id,
+            email=account.email, name=account.name, locale=account.locale,
+        ),
+    )  # fmt: skip
 
 
 async def revoke(tx: Tx, token: str) -> None:

@@ -1,47 +1,52 @@
-"""Which fact is told to whom in which words. Pure.
-
-queued --taken by the mail server--> sent
-queued --refused for good, too old, erased--> failed
-sent, failed --staff asks--> queued
-"""
+"""Which fact is told to whom in which words. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from merkato.contracts.event import Event
-from merkato.contracts.inventory import StockLow
+from merkato.contracts.inventory import ReservationLost, StockLow
 from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
-from merkato.contracts.payments import PaymentActionRequired, PaymentDeclined, PaymentRefunded
+from merkato.contracts.payments import (
+    PaymentActionRequired,
+    PaymentDeclined,
+    PaymentRefunded,
+    RefundFailed,
+)
 from merkato.contracts.users import (
+    EmailChanged,
     EmailVerificationRequested,
     PasswordResetRequested,
+    RefreshTokenReused,
     RegistrationRepeated,
+    StaffInvited,
 )
+from merkato.notifications.domain.messages import Notice
 
 Told = OrderPlaced | OrderConfirmed | OrderCancelled
 Paid = PaymentDeclined | PaymentActionRequired | PaymentRefunded
-Asked = EmailVerificationRequested | PasswordResetRequested | RegistrationRepeated
+Asked = (
+    EmailVerificationRequested
+    | PasswordResetRequested
+    | RegistrationRepeated
+    | RefreshTokenReused
+    | EmailChanged
+    | StaffInvited
+)
+Alarm = StockLow | RefundFailed | ReservationLost
 
-WITH_LINK = frozenset({"email_verification", "password_reset"})  # users is asked for their link
-FIRST_PAUSE_S = 5  # until the second try; doubled for each further one
-LAST_PAUSE_S = 1_800
-GIVE_UP_AFTER = timedelta(hours=48)  # a mail that could not be sent for so long is given up
+WITH_LINK = frozenset({"email_verification", "password_reset", "staff_invited"})  # users gives it
 NO_NAME = re.compile(r"[/@:\\]|\.\w\w|.{61}")  # what mail programs would turn into a link, or text
-NOT_IN_A_MESSAGE_ID = re.compile(r"[^A-Za-z0-9.-]+")
 
 
-class State(StrEnum):
-    """Where a message is in its life."""
+class Staff(msgspec.Struct, frozen=True):
+    """Who hears of what people have to look at, and in which locale."""
 
-    QUEUED = "queued"
-    SENT = "sent"
-    FAILED = "failed"
+    addresses: Sequence[str] = ()
+    locale: str = "en"
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,43 +60,6 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     grand_minor: int
     email: str | None
     name: str | None
-
-
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to tell somebody: at most one message per (fact, template, recipient)."""
-
-    channel: str  # email | inbox
-    fact: str
-    template: str
-    locale: str
-    recipient: str
-    customer_id: UUID | None
-    data: Mapping[str, Any]
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as it is kept."""
-
-    id: UUID
-    channel: str
-    fact: str
-    template: str
-    locale: str
-    recipient: str
-    data: dict[str, Any]
-    edition: int = 1
-    tries: int = 0  # counts the try under way
-    last_try: bool = False  # it has waited too long: if this try fails, it is given up
-
-
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one try. Neither `sent` nor `failed`: it will be tried again."""
-
-    message: Message
-    sent: bool = False
-    failed: bool = False
-    tried: bool = True  # False: its turn did not come
-    reason: str = ""
 
 
 def seen(event: OrderPlaced) -> Seen:
@@ -112,10 +80,10 @@ def seen(event: OrderPlaced) -> Seen:
 def needs_seen(event: Event) -> bool:
     """Tell whether whom to tell is known only from the order itself."""
     unaddressed = isinstance(event, OrderConfirmed | OrderCancelled) and event.contact is None
-    return unaddressed or isinstance(event, Paid)
+    return unaddressed or isinstance(event, Paid | RefundFailed | ReservationLost)
 
 
-def notices(event: Event, order: Seen | None, staff: Sequence[str]) -> list[Notice]:
+def notices(event: Event, order: Seen | None, staff: Staff) -> list[Notice]:
     """Say what is to be told; `order` must be there when `needs_seen(event)`."""
     match event:
         case OrderPlaced() | OrderConfirmed() | OrderCancelled():
@@ -124,11 +92,9 @@ def notices(event: Event, order: Seen | None, staff: Sequence[str]) -> list[Noti
             return []  # the cancellation that follows tells it
         case PaymentDeclined() | PaymentActionRequired() | PaymentRefunded() if order is not None:
             return _about_payment(event, order)
-        case EmailVerificationRequested() | PasswordResetRequested() | RegistrationRepeated():
-            return [_about_account(event)]
-        case StockLow():
-            return [_about_stock(event, address) for address in staff]
-    return []
+        case StockLow() | RefundFailed() | ReservationLost():
+            return [_to_staff(event, order, address, staff.locale) for address in staff.addresses]
+    return [_about_account(event)] if isinstance(event, Asked) else []
 
 
 def greeting_name(name: str | None) -> str | None:
@@ -225,46 +191,59 @@ def _by_mail_and_inbox(
 
 
 def _about_account(event: Asked) -> Notice:
+    data: dict[str, Any] = {}
     match event:
         case EmailVerificationRequested():
             fact, template = f"{event.token_id}.verification", "email_verification"
+            data["token_id"] = event.token_id
         case PasswordResetRequested():
             fact, template = f"{event.token_id}.password-reset", "password_reset"
+            data["token_id"] = event.token_id
         case RegistrationRepeated():
             fact, template = f"{event.request_id}.registration", "registration_repeated"
-    data: dict[str, Any] = {"name": greeting_name(event.name)}
-    if not isinstance(event, RegistrationRepeated):
-        data["token_id"] = event.token_id
+        case RefreshTokenReused():
+            fact, template = f"{event.session_id}.reused", "refresh_token_reused"
+        case EmailChanged():
+            fact, template = f"{event.change_id}.email-changed", "email_changed"
+            data["new_email"] = event.new_email
+        case StaffInvited():
+            fact, template = f"{event.invitation_id}.invitation", "staff_invited"
+            data |= {"role": event.role, "invited_by": greeting_name(event.invited_by)}
+            data["token_id"] = event.token_id
+    if not isinstance(event, StaffInvited):
+        data["name"] = greeting_name(event.name)
     return Notice(
         channel="email",
         fact=fact,
         template=template,
         locale=event.locale,
         recipient=event.email,
-        customer_id=event.user_id,
+        customer_id=None if isinstance(event, StaffInvited) else event.user_id,
         data=data,
     )
 
 
-def _about_stock(event: StockLow, address: str) -> Notice:
+def _to_staff(event: Alarm, order: Seen | None, address: str, locale: str) -> Notice:
+    data: dict[str, Any] = {}
+    if order is not None:
+        data = {"order_id": order.order_id, "number": order.number, "currency": order.currency}
+    match event:
+        case StockLow():
+            fact, template = f"{event.sku}.stock-low.{event.crossing}", "stock_low"
+            data = {"sku": event.sku, "available": event.available, "threshold": event.threshold}
+        case RefundFailed():
+            fact, template = f"{event.refund_id}.refund-failed", "refund_failed"
+            amount = event.amount_minor
+            data |= {"refund_id": event.refund_id, "amount_minor": amount, "reason": event.reason}
+        case ReservationLost():
+            fact, template = f"{event.order_id}.reservation-lost", "reservation_lost"
+            data["lines"] = [{"title": line.sku, "quantity": line.quantity} for line in event.lines]
     return Notice(
         channel="email",
-        fact=f"{event.sku}.stock-low.{event.crossing}",
-        template="stock_low",
-        locale="en",
+        fact=fact,
+        template=template,
+        locale=locale,
         recipient=address,
         customer_id=None,
-        data={"sku": event.sku, "available": event.available, "threshold": event.threshold},
+        data=data,
     )
-
-
-def message_id(message: Message, domain: str) -> str:
-    """Name a mail so that each try has the same Message-ID (RFC 5322, 3.6.4), without brackets."""
-    fact = NOT_IN_A_MESSAGE_ID.sub("-", message.fact).strip(".-").replace("..", ".")
-    again = f".{message.edition}" if message.edition > 1 else ""
-    return f"{fact}.{message.id.hex[:8]}{again}@{domain}"
-
-
-def pause_s(tries: int) -> int:
-    """Give the seconds to wait after so many tries: 5, 10, 20 … half an hour."""
-    return min(FIRST_PAUSE_S << min(tries - 1, 20), LAST_PAUSE_S) if tries > 0 else 0
