@@ -11,6 +11,7 @@ from joserfc.jwk import OKPKey
 
 from merkato.chassis import ask, ear, inbox, outbox
 from merkato.chassis.access import on_changed
+from merkato.chassis.allowance import Allowances
 from merkato.chassis.db import connected as db_connected
 from merkato.chassis.edge import edge
 from merkato.chassis.http import app as http_app
@@ -184,7 +185,9 @@ async def alone(service, new_database, apps=None):
         async def ready():
             return {}
 
-        yield Alone(service, resources, edge(service.name, inner, ready))
+        yield Alone(
+            service, resources, edge(service.name, inner, ready, Allowances(service.routes))
+        )
 
 
 def answering(status, body):

@@ -18,7 +18,13 @@ def service(config: Config) -> Service:
     settings = config.catalog
     return Service(
         name="catalog",
-        prefixes=("/api/v1/products", "/api/v1/variants", "/api/v1/categories"),
+        prefixes=(
+            "/api/v1/products",
+            "/api/v1/variants",
+            "/api/v1/categories",
+            "/api/v1/price-lists",
+            "/images",
+        ),
         routes=http.ROUTES,
         says=(ProductPublished, ProductChanged, ProductArchived, VariantPriced),
         hears=handlers.hears(settings.few_below),

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from structlog.contextvars import bind_contextvars
 
+from merkato.chassis.allowance import USUAL, Allowance, Allowances
 from merkato.chassis.ask import INSIDE, App
 from merkato.chassis.http import problem_body
 from merkato.chassis.ids import new_id
@@ -18,9 +19,8 @@ from merkato.contracts.problem import Malformed, Problem, UpstreamTimeout, Valid
 
 log = structlog.get_logger()
 
-BODY_MAX_BYTES = 1_048_576
 URI_MAX_BYTES = 8_192
-RECEIVE_S = 10.0  # a body must have arrived by then
+RECEIVE_S = 10.0  # a body must have arrived by then; of a streamed one, each part
 DEADLINE_S = 10.0  # every request ends within this
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,80}\Z")
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -47,7 +47,12 @@ class RequestTimeout(Problem):
 Ready = Callable[[], Awaitable[dict[str, str]]]
 
 
-def edge(service: str, app: App, ready: Ready) -> App:
+def edge(
+    service: str,
+    app: App,
+    ready: Ready,
+    allowances: Allowances = Allowances(),  # noqa: B008
+) -> App:
     """Wrap a service's application; `ready` names what does not work, empty when all does."""
     measures: dict[tuple[str, str, str, int], Any] = {}
 
@@ -76,7 +81,8 @@ def edge(service: str, app: App, ready: Ready) -> App:
             return
         Load.in_flight += 1
         try:
-            await _guarded(app, scope, receive, sending)
+            allowance = allowances.of(scope["method"], scope["path"])
+            await _guarded(app, scope, receive, sending, allowance)
         finally:
             Load.in_flight -= 1
         labels = (service, scope["method"], scope.get("path_template") or "unknown", status)
@@ -87,13 +93,19 @@ def edge(service: str, app: App, ready: Ready) -> App:
     return outermost
 
 
-async def _guarded(app: App, scope: Any, receive: Any, send: Any) -> None:
+async def _guarded(
+    app: App, scope: Any, receive: Any, send: Any, allowance: Allowance = USUAL
+) -> None:
     """Hand a request over, within its limits."""
     try:
         _check_address(scope)
+        _check_length(scope, allowance.body_max_bytes)
+        if allowance.streamed:
+            await app(scope, _metered(receive, allowance.body_max_bytes), send)
+            return
         body = b""
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            body = await _read(receive)
+            body = await _read(receive, allowance.body_max_bytes)
         streaming = scope["path"].endswith("/stream")
         async with asyncio.timeout(None if streaming else DEADLINE_S):
             await app(scope, _replay(body, receive), send)
@@ -119,20 +131,45 @@ def _check_address(scope: Any) -> None:
         raise Malformed("An address has no NUL characters.")
 
 
-async def _read(receive: Any) -> bytes:
+def _check_length(scope: Any, most: int) -> None:
+    """Refuse a body that says of itself that it is too large, before it is sent."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value[:20]) > most:
+            raise PayloadTooLarge(f"A body has at most {most} bytes here.")
+
+
+def _metered(receive: Any, most: int) -> Any:
+    """Hand parts of a body on as they come, each in time and not too many in all."""
+    size, ended = 0, False
+
+    async def metered() -> Any:
+        nonlocal size, ended
+        if ended:  # what comes now is the caller's leaving, while the answer is under way
+            return await receive()
+        try:
+            async with asyncio.timeout(RECEIVE_S):
+                message = await receive()
+        except TimeoutError as late:
+            raise RequestTimeout(f"A body must arrive within {RECEIVE_S:.0f} s.") from late
+        if message["type"] == "http.disconnect":
+            raise Malformed("The caller left before the body was here.")
+        size += len(message.get("body", b""))
+        if size > most:
+            raise PayloadTooLarge(f"A body has at most {most} bytes here.")
+        ended = not message.get("more_body", False)
+        return message
+
+    return metered
+
+
+async def _read(receive: Any, most: int) -> bytes:
     parts: list[bytes] = []
-    size = 0
+    metered = _metered(receive, most)
     try:
         async with asyncio.timeout(RECEIVE_S):
             while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Malformed("The caller left before the body was here.")
-                part = message.get("body", b"")
-                size += len(part)
-                if size > BODY_MAX_BYTES:
-                    raise PayloadTooLarge(f"A body has at most {BODY_MAX_BYTES} bytes.")
-                parts.append(part)
+                message = await metered()
+                parts.append(message.get("body", b""))
                 if not message.get("more_body", False):
                     break
     except TimeoutError as late:

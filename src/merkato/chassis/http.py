@@ -25,6 +25,7 @@ from litestar.params import Parameter
 from litestar.types import ControllerRouterHandler
 from msgspec.structs import astuple
 
+from merkato.chassis.allowance import USUAL
 from merkato.chassis.db import house_is_down
 from merkato.chassis.idempotency import Answer
 from merkato.chassis.tokens import Caller, Tokens
@@ -251,8 +252,9 @@ def _check_media_type(request: Request[Any, Any, Any]) -> None:
         return
     media_type, _, parameters = (given or "").partition(";")
     charset = parameters.partition("charset=")[2].strip().strip('"').lower()
-    if media_type.strip().lower() != "application/json" or charset not in ("", "utf-8"):
-        raise UnsupportedMediaType("Send the body as application/json in UTF-8.")
+    taken = request.route_handler.opt.get("allowance", USUAL).media_types
+    if media_type.strip().lower() not in taken or charset not in ("", "utf-8"):
+        raise UnsupportedMediaType(f"Send the body as {' or '.join(taken)} in UTF-8.")
 
 
 class UnsupportedMediaType(Problem):

@@ -10,6 +10,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from merkato.chassis.allowance import BODY_MAX_BYTES
 from merkato.chassis.ask import App
 
 log = structlog.get_logger()
@@ -98,19 +99,35 @@ async def _forward(
     return await _fail(send, 503, "dependency-unavailable", "Temporarily unavailable")
 
 
-async def _read(receive: Any) -> bytes:
-    parts = []
-    more = True
-    while more:
+async def _read(receive: Any) -> bytes | AsyncIterator[bytes]:
+    """Read a body whole, or, of a long one, its beginning: the rest is passed on as it comes."""
+    parts: list[bytes] = []
+    while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             break
         parts.append(message.get("body", b""))
-        more = message.get("more_body", False)
+        if not message.get("more_body", False):
+            break
+        if sum(map(len, parts)) > BODY_MAX_BYTES:
+            return _passed_on(b"".join(parts), receive)
     return b"".join(parts)
 
 
-async def _send_once(session: aiohttp.ClientSession, scope: Any, body: bytes, send: Any) -> None:
+async def _passed_on(begun: bytes, receive: Any) -> AsyncIterator[bytes]:
+    yield begun
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise aiohttp.ClientPayloadError("the caller left")
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
+
+
+async def _send_once(
+    session: aiohttp.ClientSession, scope: Any, body: bytes | AsyncIterator[bytes], send: Any
+) -> None:
     headers = [
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in scope["headers"]

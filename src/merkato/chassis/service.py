@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from merkato.chassis import access, http, idempotency, inbox, outbox
+from merkato.chassis.allowance import Allowances
 from merkato.chassis.ask import App, Asks
 from merkato.chassis.bus import NatsBus
 from merkato.chassis.bus import connected as bus_connected
@@ -94,7 +95,8 @@ async def running(service: Service, place: Place) -> AsyncIterator[App]:
             asyncio.create_task(access.follow(db, place.tokens)),
         ]
         try:
-            yield edge(service.name, app, lambda: _ready(db, bus))
+            allowances = Allowances(service.routes)
+            yield edge(service.name, app, lambda: _ready(db, bus), allowances)
         finally:
             for task in tasks:
                 task.cancel()

@@ -15,6 +15,7 @@ from merkato.catalog.domain.products import (
     VariantBody,
 )
 from merkato.catalog.domain.words import checked_texts
+from merkato.catalog.store import price_lists
 from merkato.catalog.store import products as store
 from merkato.chassis.db import Tx
 from merkato.chassis.outbox import say
@@ -42,7 +43,7 @@ async def create(tx: Tx, product_id: UUID, new: NewProduct, default_locale: str)
     domain.check_options(product.options)
     domain.check_variants(product.options, product.variants)
     for place, variant in enumerate(new.variants):
-        domain.check_prices(variant.prices or (), f"/variants/{place}/prices")
+        await _check_prices(tx, variant.prices or (), f"/variants/{place}/prices")
     await store.insert(tx, product)
     await _put_texts(tx, product)
     await _put_categories(tx, product)
@@ -55,7 +56,7 @@ async def change(
     tx: Tx, product_id: UUID, patch: ProductPatch, expected: int, default_locale: str
 ) -> None:
     """Change a product. Raises NotFound, PreconditionFailed, Validation and StateConflict."""
-    before = await _lock(tx, product_id, expected)
+    before = await lock(tx, product_id, expected)
     after = domain.patched(before, patch, default_locale)
     await store.update(tx, after)
     living = before.status != "archived", after.status != "archived"
@@ -69,7 +70,7 @@ async def change(
 
 async def archive(tx: Tx, product_id: UUID, expected: int, default_locale: str) -> None:
     """Take a product out of the shop for good; orders go on knowing it. Again: nothing."""
-    product = await _lock(tx, product_id, expected)
+    product = await lock(tx, product_id, expected)
     if product.status != "archived":
         patch = ProductPatch(status="archived")
         await change(tx, product_id, patch, expected, default_locale)
@@ -83,7 +84,7 @@ async def put_variant(
     Raises NotFound, PreconditionRequired for one that exists, PreconditionFailed, Validation, and
     StateConflict when another product has the sku.
     """
-    before = await _lock(tx, product_id, expected)
+    before = await lock(tx, product_id, expected)
     known = _find(before, sku)
     if known is not None and expected is None:
         raise PreconditionRequired("Send If-Match with the ETag of the product.")
@@ -96,7 +97,7 @@ async def put_variant(
         variants = tuple(variant if v is known else v for v in before.variants)
     after = _next(before, variants)
     domain.check_variants(after.options, after.variants, "")
-    domain.check_prices(body.prices or ())
+    await _check_prices(tx, body.prices or ())
     if known is None:
         await _add_variants(tx, after, [variant], len(before.variants))
     else:
@@ -113,7 +114,7 @@ async def archive_variant(tx: Tx, product_id: UUID, sku: str, expected: int) -> 
 
     Again: nothing. Raises NotFound and PreconditionFailed.
     """
-    before = await _lock(tx, product_id, expected)
+    before = await lock(tx, product_id, expected)
     known = _find(before, sku)
     if known is None:
         raise NotFound("There is no such variant.")
@@ -134,8 +135,8 @@ async def put_prices(tx: Tx, sku: str, rows: Sequence[PriceRow], expected: int) 
     product_id = await store.product_of(tx, sku)
     if product_id is None:
         raise NotFound("There is no such variant.")
-    domain.check_prices(rows)
-    before = await _lock(tx, product_id, expected)
+    await _check_prices(tx, rows)
+    before = await lock(tx, product_id, expected)
     known = _find(before, sku)
     if known is None:
         raise NotFound("There is no such variant.")
@@ -154,13 +155,22 @@ async def tell_prices(tx: Tx, product_id: UUID) -> None:
         await announce(tx, product, product, skus)
 
 
-async def _lock(tx: Tx, product_id: UUID, expected: int | None) -> Product:
+async def lock(tx: Tx, product_id: UUID, expected: int | None) -> Product:
+    """Read a product and keep others from changing it. Raises NotFound and PreconditionFailed."""
     product = await store.lock(tx, product_id)
     if product is None:
         raise NotFound("There is no such product.")
     if expected is not None and product.version != expected:
         raise PreconditionFailed(f'It has changed; its ETag is "v{product.version}" now.')
     return product
+
+
+async def _check_prices(tx: Tx, rows: Sequence[PriceRow], pointer: str = "/prices") -> None:
+    domain.check_prices(rows, pointer)
+    known = await price_lists.keep(tx, sorted({row.price_list for row in rows}))
+    for place, row in enumerate(rows):
+        if row.price_list not in known:
+            raise Validation.at(f"{pointer}/{place}/price_list", "There is no such price list.")
 
 
 def _find(product: Product, sku: str) -> Variant | None:
@@ -200,7 +210,8 @@ async def _add_variants(tx: Tx, product: Product, variants: Sequence[Variant], f
 async def announce(tx: Tx, before: Product | None, after: Product, skus: Sequence[str]) -> None:
     """Say what has changed: the product, and these skus whole. All rows are locked."""
     told = await _price(tx, after, sorted(skus))
-    await store.show_prices(tx, after.id, domain.lowest_prices(told.variants))
+    lowest = domain.lowest_prices(told.variants)
+    await store.show(tx, after.id, lowest, domain.shown_image(after))
     await store.show_stock(tx, [after.id])
     about = domain.news(before, after)
     if about is not None:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from merkato.catalog.domain.images import Image, cover
+from merkato.catalog.domain.price_lists import STANDARD, PriceListName
 from merkato.catalog.domain.words import Body, Texts, Words, checked_texts
 from merkato.contracts.catalog import (
     Price,
@@ -36,7 +38,7 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 Status: TypeAlias = Literal["draft", "active", "archived"]
 Level: TypeAlias = Literal["yes", "few", "no"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=VISIBLE)]
-Image = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(https?:/)?/[!-~]*\Z")]
+ImagePath = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^(https?:/)?/[!-~]*\Z")]
 Integer = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
 AttributeValue: TypeAlias = Line | Integer | bool
 Attributes = Annotated[dict[Name, AttributeValue], msgspec.Meta(max_length=50)]
@@ -57,7 +59,7 @@ Options = Annotated[tuple[Option, ...], msgspec.Meta(max_length=5)]
 class PriceRow(Body, frozen=True, kw_only=True):
     """What one piece costs from `from_quantity` pieces on, since `valid_from` (None: always)."""
 
-    price_list: Literal["standard"] = "standard"
+    price_list: PriceListName = STANDARD
     currency: Currency
     from_quantity: Quantity = 1
     valid_from: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
@@ -75,7 +77,7 @@ class VariantBody(Body, frozen=True, kw_only=True):
     requires_shipping: bool = True
     weight_g: Weight = 0
     tax_class: TaxClass = "standard"
-    image: Image | None = None
+    image: ImagePath | None = None
     metadata: Metadata = {}
     prices: PriceRows | None = None
 
@@ -139,6 +141,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     texts: dict[str, Words]
     categories: tuple[UUID, ...] = ()
     variants: tuple[Variant, ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 def check_options(options: Sequence[Option]) -> None:
@@ -192,8 +195,14 @@ def check_prices(rows: Sequence[PriceRow], pointer: str = "/prices") -> None:
 
 
 def price_of(prices: Sequence[Price], currency: str, quantity: int) -> Price | None:
-    """Choose among the prices in force what one of `quantity` pieces costs; None: not for sale."""
-    fitting = [p for p in prices if p.currency == currency and p.from_quantity <= quantity]
+    """Choose what one of `quantity` pieces costs on the standard list; None: not for sale."""
+    fitting = [
+        price
+        for price in prices
+        if price.price_list == STANDARD
+        and price.currency == currency
+        and price.from_quantity <= quantity
+    ]
     return max(fitting, key=lambda p: p.from_quantity, default=None)
 
 
@@ -244,6 +253,12 @@ def sells_differently(before: Product, after: Product) -> bool:
     )
 
 
+def shown_image(product: Product) -> str | None:
+    """Give what stands for a product in lists: its first image, else the first of a variant."""
+    own = (v.image for v in product.variants if v.image and not v.archived)
+    return cover(product.images) or next(own, None)
+
+
 def titles(product: Product) -> dict[str, str]:
     """Map locale to title."""
     return {locale: text.title for locale, text in product.texts.items()}
@@ -285,7 +300,7 @@ def priced(product: Product, variant: Variant) -> VariantPriced:
         product_id=product.id,
         titles=titles(product),
         options=variant.options,
-        image=variant.image,
+        image=variant.image or cover(product.images),
         active=product.status == "active" and not variant.archived,
         version=variant.version,
         prices=variant.prices,

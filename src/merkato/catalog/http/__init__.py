@@ -1,9 +1,23 @@
 """The HTTP face of catalog."""
 
-from merkato.catalog.http import categories, listing, products, variants
+from merkato.catalog.http import (
+    categories,
+    images,
+    listing,
+    price_lists,
+    products,
+    variants,
+)
 from merkato.catalog.http.pages import Pages, Shop
 from merkato.chassis.http import Routes
 
-ROUTES: Routes = (*listing.ROUTES, *products.ROUTES, *variants.ROUTES, *categories.ROUTES)
+ROUTES: Routes = (
+    *listing.ROUTES,
+    *products.ROUTES,
+    *variants.ROUTES,
+    *images.ROUTES,
+    *price_lists.ROUTES,
+    *categories.ROUTES,
+)
 
 __all__ = ["ROUTES", "Pages", "Shop"]

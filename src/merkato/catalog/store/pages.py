@@ -35,7 +35,8 @@ asked as (
 select a.name, a.moved, p.id, p.status, p.version, t.slug, json_build_object(
          'id', p.id, 'slug', t.slug, 'locale', t.locale, 'title', t.title,
          'description', t.description, 'attributes', p.attributes, 'options', p.options,
-         'in_stock', p.in_stock, 'published_at', p.published_at,
+         'in_stock', p.in_stock, 'published_at', p.published_at, 'image', p.image,
+         'images', product_images(p.id, $3),
          'slugs', (select json_object_agg(s.locale, s.slug) from product_texts s
                     where s.product_id = p.id),
          'categories', coalesce((
@@ -47,18 +48,22 @@ select a.name, a.moved, p.id, p.status, p.version, t.slug, json_build_object(
                       order by pc.category_id, array_position($3::text[], ct.locale)) c), '[]'),
          'variants', coalesce((
              select json_agg(json_build_object(
-                      'sku', v.sku, 'options', v.options, 'image', v.image,
+                      'sku', v.sku, 'options', v.options,
+                      'image', coalesce(v.image, case when exists (
+                          select from images i where i.product_id = p.id) then p.image end),
                       'price', (select json_build_object('amount_minor', f -> 'amount_minor',
                                                          'currency', $4::text)
                                   from jsonb_array_elements(v.prices) f
-                                 where f ->> 'currency' = $4 and f -> 'from_quantity' = '1'),
+                                 where f ->> 'price_list' = 'standard'
+                                   and f ->> 'currency' = $4 and f -> 'from_quantity' = '1'),
                       'prices', coalesce((
                           select json_agg(json_build_object(
                                    'from_quantity', f -> 'from_quantity',
                                    'amount_minor', f -> 'amount_minor', 'currency', $4::text,
                                    'tax_included', f -> 'tax_included'))
                             from jsonb_array_elements(v.prices) f
-                           where f ->> 'currency' = $4), '[]'),
+                           where f ->> 'price_list' = 'standard' and f ->> 'currency' = $4),
+                          '[]'),
                       'in_stock', case when v.track_stock then coalesce(l.level, 'no')
                                        else 'yes' end,
                       'track_stock', v.track_stock, 'requires_shipping', v.requires_shipping,
@@ -94,7 +99,8 @@ select p.id, p.status, p.version, t.slug, json_build_object(
                             'title', s.title, 'description', s.description, 'slug', s.slug))
                      from product_texts s where s.product_id = p.id),
          'attributes', p.attributes, 'options', p.options, 'metadata', p.metadata,
-         'in_stock', p.in_stock, 'created_at', p.created_at, 'changed_at', p.changed_at,
+         'in_stock', p.in_stock, 'image', p.image, 'images', product_images(p.id, $2),
+         'created_at', p.created_at, 'changed_at', p.changed_at,
          'published_at', p.published_at,
          'categories', coalesce((
              select json_agg(
@@ -109,7 +115,8 @@ select p.id, p.status, p.version, t.slug, json_build_object(
                       'price', (select json_build_object('amount_minor', f -> 'amount_minor',
                                                          'currency', $3::text)
                                   from jsonb_array_elements(v.prices) f
-                                 where f ->> 'currency' = $3 and f -> 'from_quantity' = '1'),
+                                 where f ->> 'price_list' = 'standard'
+                                   and f ->> 'currency' = $3 and f -> 'from_quantity' = '1'),
                       'prices', coalesce((
                           select json_agg(json_build_object(
                                    'price_list', r.price_list, 'currency', r.currency,

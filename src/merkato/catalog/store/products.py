@@ -34,7 +34,9 @@ select p.id, p.status, p.version, p.options, p.attributes, p.metadata,
        (select coalesce(jsonb_agg(c.category_id order by c.category_id), '[]')
           from product_categories c where c.product_id = p.id) as categories,
        (select coalesce(jsonb_agg(to_jsonb(v) order by v.position, v.sku), '[]')
-          from variants v where v.product_id = p.id) as variants
+          from variants v where v.product_id = p.id) as variants,
+       (select coalesce(jsonb_agg(to_jsonb(i) order by i.position), '[]')
+          from images i where i.product_id = p.id) as images
   from products p where p.id = $1
 """
 
@@ -264,12 +266,12 @@ async def announce(tx: Tx, prices: Mapping[str, Sequence[Price]]) -> dict[str, i
     return {row["sku"]: row["version"] for row in rows}
 
 
-SHOW_PRICES = "update products set offers = $2 where id = $1"
+SHOW = "update products set offers = $2, image = $3 where id = $1"
 
 
-async def show_prices(tx: Tx, product_id: UUID, lowest: Mapping[str, int]) -> None:
-    """Keep what lists show of a product: its lowest price by currency."""
-    await tx.execute(SHOW_PRICES, product_id, lowest)
+async def show(tx: Tx, product_id: UUID, lowest: Mapping[str, int], image: str | None) -> None:
+    """Keep what lists show of a product: its lowest price by currency, and its image."""
+    await tx.execute(SHOW, product_id, lowest, image)
 
 
 SHOW_STOCK = "update products set in_stock = stock_level(id) where id = any($1)"
