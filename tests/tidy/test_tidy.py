@@ -21,7 +21,7 @@ ROOMS = {
     *("__init__", "domain", "schema", "store", "providers", "actions", "handlers", "jobs"),
     *("http", "templates", "static", "service"),
 }
-NOT_SERVICES = {"audit", "chassis", "cli", "contracts", "demo", "outside"}
+NOT_SERVICES = {"audit", "chassis", "cli", "contracts", "demo", "outside", "replay"}
 # The gateway keeps nothing and decides nothing: it forwards, limits and shows documentation.
 GATEWAY_ROOMS = {"routing", "limits", "pages"}
 FILE_ROOMS = {"schema", "templates", "static"}
