@@ -1,6 +1,7 @@
 """One service alone on real engines, for tests: its HTTP, what it said, and events to hear."""
 
 import asyncio
+import secrets
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from merkato.chassis.allowance import Allowances
 from merkato.chassis.db import connected as db_connected
 from merkato.chassis.edge import edge
 from merkato.chassis.http import app as http_app
+from merkato.chassis.keys import ApiKeys, key_hash
 from merkato.chassis.service import Resources
 from merkato.chassis.tokens import Tokens
 from merkato.config import SERVICES, Keys
@@ -92,6 +94,23 @@ def user_token(user_id=None, role="customer", **claims):
 def service_token(caller, callee):
     """A token by which service `caller` proves itself to `callee`."""
     return Tokens(caller, KEYS.signing[caller], KEYS.published).for_service(callee)
+
+
+def api_key(*scopes):
+    """A program's API key with these scopes, and its id; every service under test knows it."""
+    key, key_id = f"mk_{secrets.token_hex(4)}_{secrets.token_hex(32)}", uuid4()
+    _grants[key_hash(key).hex()] = {"id": key_id, "scopes": scopes}
+    return key, key_id
+
+
+_grants = {}
+
+
+async def keeper(scope, receive, send):
+    """What users would answer to those who ask whose key it is."""
+    grant = _grants.get(scope["path"].rsplit("/", 1)[-1])
+    app = answering(200, grant) if grant else answering(404, {"type": "/problems/not-found"})
+    await app(scope, receive, send)
 
 
 class Alone:
@@ -180,11 +199,15 @@ async def alone(service, new_database, apps=None):
     async with db_connected(dsn) as db:
         resources = Resources(service.name, db, ask.Asks(apps or {}, tokens), tokens)
         provided = {"db": db, "asks": resources.asks, "tokens": tokens}
-        inner = http_app(service.routes, tokens, {**provided, **service.provides(resources)})
+        users = {"users": (apps or {}).get("users", keeper)}
+        keys = ApiKeys(ask.Asks(users, tokens))
+        inner = http_app(service.routes, tokens, keys, {**provided, **service.provides(resources)})
 
         async def ready():
             return {}
 
+        if service.name == "users":
+            users["users"] = inner
         yield Alone(
             service, resources, edge(service.name, inner, ready, Allowances(service.routes))
         )

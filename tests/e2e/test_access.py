@@ -32,7 +32,7 @@ def concrete(path):
 
 STAFF_ROUTES = [(method, path) for method, path, policy in routes() if policy.startswith("staff:")]
 SERVICE_ROUTES = [(method, path) for method, path, policy in routes() if policy == "service"]
-USER_ROUTES = [(method, path) for method, path, policy in routes() if policy == "user"]
+USER_ROUTES = [(method, path) for method, path, policy in routes() if policy.startswith("user")]
 
 
 def test_there_are_routes_of_every_kind():

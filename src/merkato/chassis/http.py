@@ -28,6 +28,7 @@ from msgspec.structs import astuple
 from merkato.chassis.allowance import USUAL
 from merkato.chassis.db import house_is_down
 from merkato.chassis.idempotency import Answer
+from merkato.chassis.keys import ApiKeys, shown_key
 from merkato.chassis.tokens import Caller, Tokens
 from merkato.contracts.problem import (
     DependencyUnavailable,
@@ -56,6 +57,11 @@ SIGNED = "signed"  # somebody outside who signs the body; the handler checks it
 def staff(permission: str) -> str:
     """Make the policy that asks for a permission of contracts.permissions."""
     return f"staff:{permission}"
+
+
+def user_or(permission: str) -> str:
+    """Make the policy that asks for a person, who sees what is theirs, or a key's permission."""
+    return f"{USER}:{permission}"
 
 
 IdempotencyKey = Annotated[str | None, Parameter(header="Idempotency-Key")]
@@ -179,12 +185,14 @@ def policies(routes: Routes) -> dict[tuple[str, str], str]:
     return found
 
 
-def app(routes: Routes, tokens: Tokens, provides: Mapping[str, object]) -> Litestar:
+def app(routes: Routes, tokens: Tokens, keys: ApiKeys, provides: Mapping[str, object]) -> Litestar:
     """Build a service's application; `provides` are arguments that its routes may name."""
     policies(routes)
 
     async def check(request: Request[Any, Any, Any]) -> None:
-        caller = tokens.caller(request.headers.get("authorization"))
+        shown = request.headers.get("authorization")
+        key = shown_key(shown)
+        caller = await keys.caller(key) if key else tokens.caller(shown)
         request.scope["caller"] = caller  # type: ignore[typeddict-unknown-key]
         permit(caller, request.route_handler.opt["policy"])
         _check_media_type(request)
@@ -237,11 +245,12 @@ def permit(caller: Caller, policy: str) -> None:
         return
     if caller.kind == "anonymous":
         raise Unauthenticated("Log in first.")
-    if policy == USER and caller.kind == "user":
+    kind, _, permission = policy.partition(":")
+    if kind == USER and caller.kind == "user":
         return
-    if policy.startswith("staff:") and caller.may(policy.removeprefix("staff:")):
+    if permission and caller.may(permission):
         return
-    raise Forbidden("Your account may not do this.")
+    raise Forbidden(f"Your {'key' if caller.kind == 'key' else 'account'} may not do this.")
 
 
 def _check_media_type(request: Request[Any, Any, Any]) -> None:

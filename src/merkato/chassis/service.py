@@ -15,6 +15,7 @@ from merkato.chassis.bus import connected as bus_connected
 from merkato.chassis.db import Database
 from merkato.chassis.db import connected as db_connected
 from merkato.chassis.edge import edge
+from merkato.chassis.keys import ApiKeys
 from merkato.chassis.telemetry import JOB_FAILURES
 from merkato.chassis.tokens import Tokens
 from merkato.contracts.event import Event
@@ -85,9 +86,11 @@ async def running(service: Service, place: Place) -> AsyncIterator[App]:
         asks = Asks({name: _late(place.apps, name) for name in service.asks}, place.tokens)
         resources = Resources(service.name, db, asks, place.tokens)
         ears = inbox.Inbox(db, service.name, {AccessChanged: access.on_changed, **service.hears})
+        keys = ApiKeys(Asks({"users": _late(place.apps, "users")}, place.tokens))
         app = http.app(
             service.routes,
             place.tokens,
+            keys,
             {"db": db, "asks": asks, "tokens": place.tokens, **service.provides(resources)},
         )
         tasks = [

@@ -33,22 +33,29 @@ TOKEN_MAX_CHARS = 4_096
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Whoever is calling, as far as a token proves it."""
 
-    kind: str = "anonymous"  # anonymous | user | service
+    kind: str = "anonymous"  # anonymous | user | key | service
     user_id: UUID | None = None
+    key_id: UUID | None = None
     service: str | None = None
     role: str | None = None
+    permissions: frozenset[str] = frozenset()  # those of the role, or the key's scopes
     issued_at: int = 0
 
     @property
     def principal(self) -> str:
-        """Name the owner of idempotency keys and things: ``user:<id>`` or ``service:<name>``."""
-        if self.kind == "user":
-            return f"user:{self.user_id}"
-        return f"service:{self.service}" if self.kind == "service" else "anonymous"
+        """Name the owner of idempotency keys and things: ``user:``, ``key:`` or ``service:``."""
+        match self.kind:
+            case "user":
+                return f"user:{self.user_id}"
+            case "key":
+                return f"key:{self.key_id}"
+            case "service":
+                return f"service:{self.service}"
+        return "anonymous"
 
     def may(self, permission: str) -> bool:
-        """Tell whether the caller's role grants a permission."""
-        return self.role is not None and permission in ROLES.get(self.role, frozenset())
+        """Tell whether the caller's role, or key, grants a permission."""
+        return permission in self.permissions
 
 
 ANONYMOUS = Caller()
@@ -153,8 +160,9 @@ class Tokens:
     def _judge(self, issuer: str, claims: Claims) -> Caller:
         if claims.aud == AUDIENCE and issuer == "users" and claims.role is not None:
             return Caller(
-                kind="user", user_id=UUID(claims.sub), role=claims.role, issued_at=claims.iat
-            )
+                kind="user", user_id=UUID(claims.sub), role=claims.role, issued_at=claims.iat,
+                permissions=ROLES.get(claims.role, frozenset()),
+            )  # fmt: skip
         if claims.aud == self.service and claims.sub == issuer:
             return Caller(kind="service", service=issuer)
         raise ValueError("meant for somebody else")

@@ -125,3 +125,11 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of users to ``POST /api/v1/auth/links/{token_id}``, for service tokens only."""
 
     url: str
+
+
+class KeyGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of users to ``GET /api/v1/auth/keys/{sha256}``, for service tokens only."""
+
+    id: UUID
+    scopes: tuple[str, ...]  # what the key may do now: never more than its maker
+    expires_at: datetime | None = None

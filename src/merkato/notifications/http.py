@@ -20,6 +20,7 @@ from merkato.chassis.http import (
     encode_cursor,
     respond,
     staff,
+    user_or,
 )
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
@@ -81,7 +82,7 @@ class Shown(Record, frozen=True, kw_only=True):
     html: str
 
 
-@get(PATH, policy=USER)
+@get(PATH, policy=user_or(READ))
 async def list_messages(
     caller: Caller,
     db: Database,
@@ -98,7 +99,7 @@ async def list_messages(
     """Give the caller's inbox; staff get all messages unless they ask for ``customer=me``."""
     after = None if cursor is None else decode_cursor(cursor, tuple[datetime, UUID])
     filtered = message_state or template or recipient
-    if customer is None and caller.may(READ):
+    if caller.may(READ) and (customer is None or caller.kind == "key"):
         async with db.reading() as tx:
             rows = await _all(tx, message_state, template, recipient, after, limit + 1)
         page, next_cursor = _page(rows, limit)
@@ -136,7 +137,7 @@ def _page(rows: list[Row], limit: int) -> tuple[list[Row], str | None]:
     return page, encode_cursor(page[-1]["created_at"], page[-1]["id"]) if more else None
 
 
-@get(f"{PATH}/{{id:uuid}}", policy=USER)
+@get(f"{PATH}/{{id:uuid}}", policy=user_or(READ))
 async def show_message(id: UUID, caller: Caller, db: Database, texts: Texts) -> Item | Shown:
     """Give a message: of the caller's inbox, or any to staff."""
     async with db.reading() as tx:

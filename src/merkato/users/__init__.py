@@ -1,10 +1,10 @@
 """Users: accounts, addresses, logins, and the tokens by which everybody else knows who calls.
 
-Owns     users, addresses, sessions, refresh_tokens, email_tokens, tries
+Owns     users, addresses, sessions, refresh_tokens, email_tokens, tries, api_keys
 Says     UserRegistered, RegistrationRepeated, EmailVerificationRequested,
          PasswordResetRequested, RefreshTokenReused, EmailChanged, StaffInvited, AccessChanged,
          UserErased
 Hears    nothing
 Asks     nobody
-Answers  /api/v1/auth, /api/v1/me, /api/v1/users
+Answers  /api/v1/auth, /api/v1/me, /api/v1/users, /api/v1/api-keys
 """

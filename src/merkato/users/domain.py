@@ -2,13 +2,15 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
-from merkato.contracts.problem import RateLimited, StateConflict, Validation
+from merkato.contracts.permissions import ADMIN
+from merkato.contracts.problem import Forbidden, RateLimited, StateConflict, Validation
 from merkato.contracts.values import Address
 
 Role = Literal["customer", "staff", "admin"]
@@ -84,6 +86,20 @@ class RefreshToken(msgspec.Struct, frozen=True, kw_only=True):
     used_at: datetime | None
     session_ended: bool
     successor_used: bool
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A program's key as staff see it: `prefix` is how it begins."""
+
+    id: UUID
+    prefix: str
+    name: str
+    scopes: tuple[str, ...]
+    made_by: UUID
+    made_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
 
 
 def email_key(email: str) -> str:
@@ -192,6 +208,19 @@ def judge_refresh(token: RefreshToken, now: datetime, grace: timedelta) -> Verdi
     if token.used_at is None:
         return "rotate"
     return "repeat" if now - token.used_at <= grace and not token.successor_used else "reused"
+
+
+def check_scopes(scopes: Sequence[str], allowed: frozenset[str]) -> tuple[str, ...]:
+    """Give each scope once, in order. Raises Validation for one that does not exist.
+
+    Raises Forbidden for one that is not `allowed`: nobody gives away what they do not have.
+    """
+    for n, scope in enumerate(scopes):
+        if scope not in ADMIN:
+            raise Validation.at(f"/scopes/{n}", "There is no such permission.")
+    if missing := sorted(set(scopes) - allowed):
+        raise Forbidden(f"You do not have {', '.join(missing)} yourself.")
+    return tuple(sorted(set(scopes)))
 
 
 def check_admin_remains(admins: set[UUID], loses: UUID) -> None:

@@ -38,7 +38,7 @@ def service(config: Config) -> Service:
 
     return Service(
         name="users",
-        prefixes=("/api/v1/auth", "/api/v1/me", "/api/v1/users"),
+        prefixes=("/api/v1/auth", "/api/v1/me", "/api/v1/users", "/api/v1/api-keys"),
         routes=http.ROUTES,
         says=(
             UserRegistered, RegistrationRepeated, EmailVerificationRequested,

@@ -12,7 +12,6 @@ from merkato.chassis.db import Row, Tx
 from merkato.chassis.http import (
     ANYONE,
     SERVICE,
-    USER,
     Cursor,
     IdempotencyKey,
     Limit,
@@ -21,6 +20,7 @@ from merkato.chassis.http import (
     encode_cursor,
     moment,
     respond,
+    user_or,
 )
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller, is_thing_token
@@ -70,7 +70,7 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reason: Line | None = None
 
 
-@get("/api/v1/orders", policy=USER)
+@get("/api/v1/orders", policy=user_or("orders:read"))
 async def list_orders(
     caller: Caller,
     desk: Desk,

@@ -22,6 +22,7 @@ from merkato.users import domain
 from merkato.users.actions import logins, recovery
 from merkato.users.domain import Account, SavedAddress
 from merkato.users.store import accounts as store
+from merkato.users.store import keys as key_store
 from merkato.users.store import logins as login_store
 
 
@@ -142,6 +143,7 @@ async def erase(tx: Tx, user_id: UUID, expected_version: int | None = None) -> N
     await store.blank_outbox(tx, user_id)
     await store.forget_answers(tx, user_id)
     await login_store.delete_sessions(tx, user_id)
+    await key_store.revoke_of(tx, user_id)
     for purpose in ("verify", "reset"):
         await login_store.drop_email_tokens(tx, user_id, purpose)
     say(tx, UserErased(user_id=user_id))
