@@ -11,7 +11,22 @@ import harness
 from aiosmtpd.smtp import SMTP
 
 from merkato import config
-from merkato.contracts.orders import Line, OrderCancelled, OrderConfirmed, OrderPlaced, Totals
+from merkato.contracts.orders import (
+    CreditLine,
+    Line,
+    LinesShipped,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCredited,
+    OrderPlaced,
+    Pieces,
+    PiecesBack,
+    ReturnReceived,
+    ReturnRejected,
+    ReturnRequested,
+    ShipmentDelivered,
+    Totals,
+)
 from merkato.contracts.values import Contact
 from merkato.notifications.service import service
 
@@ -86,7 +101,8 @@ async def shop(new_database, mailroom, apps=None, **settings):
             ),
         )
     )
-    async with harness.alone(made, new_database, apps=apps) as alone:
+    orders = harness.answering(200, {"tokens": {}})
+    async with harness.alone(made, new_database, apps={"orders": orders} | (apps or {})) as alone:
         try:
             yield alone
         finally:
@@ -116,6 +132,34 @@ def order(kind=OrderConfirmed, *, customer_id=None, contact=ADA, locale="en", **
         locale=locale,
         contact=contact,
     )
+
+
+def after_sale(order_id, me=None, locale="en", contact=ADA):
+    """One of each event of an order's life after the sale."""
+    about = {
+        "order_id": order_id, "number": "K7QM-2F9X-4", "customer_id": me, "currency": "EUR",
+        "locale": locale, "contact": contact,
+    }  # fmt: skip
+    pieces = Pieces(line_no=1, sku="TEA-1", title="Tea <Assam>", quantity=1)
+    back = PiecesBack(line_no=1, sku="TEA-1", title="Tea <Assam>", quantity=1, restocked=1)
+    credited = CreditLine(
+        line_no=1, sku="TEA-1", title="Tea <Assam>", quantity=1, net_minor=378, tax_minor=72,
+        gross_minor=450,
+    )  # fmt: skip
+    credit = {"amount_minor": 450, "lines": (credited,), "credited_minor": 450, "complete": False}
+    shipment, return_id = uuid4(), uuid4()
+    return (
+        LinesShipped(
+            **about, shipment_id=shipment, lines=(pieces,), carrier="DHL", tracking="JD0146",
+            tracking_url="https://dhl.example/?n=JD0146", complete=False,
+        ),
+        ShipmentDelivered(**about, shipment_id=shipment, lines=(pieces,)),
+        ReturnRequested(**about, return_id=return_id, lines=(pieces,)),
+        ReturnReceived(**about, return_id=return_id, lines=(back,)),
+        ReturnRejected(**about, return_id=uuid4(), lines=(pieces,), reason="Worn."),
+        OrderCredited(**about, credit_id=uuid4(), kind="return", reason="As agreed.", **credit),
+        OrderCredited(**about, credit_id=uuid4(), kind="cancellation", **credit),
+    )  # fmt: skip
 
 
 async def due_now(alone):

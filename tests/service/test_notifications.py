@@ -6,7 +6,7 @@ from uuid import uuid4
 import harness
 import msgspec
 import pytest
-from notifications_mailroom import Mailroom, order, shop, states
+from notifications_mailroom import PATH, Mailroom, after_sale, order, shop, states
 
 from merkato.contracts.inventory import ReservationLost, StockLine, StockLow
 from merkato.contracts.notifications import NotificationFailed, NotificationSent
@@ -139,6 +139,75 @@ async def test_each_fact_is_told_to_whom_it_concerns(new_database, mailroom):
         assert invited[0] == ["new@example.com"]
         assert "token=s3cret" in invited[1].get_body(("plain",)).get_content()
         assert len(await alone.said(NotificationSent)) == 15
+
+
+async def test_the_life_of_an_order_after_the_sale_is_told(alone, mailroom):
+    order_id, me = uuid4(), uuid4()
+    await alone.hear(*after_sale(order_id, me), *after_sale(order_id, me, locale="de"))
+    assert await alone.dead() == []
+    assert await alone.run_job("mail") == 14
+    english = {
+        mail["Subject"]: mail.get_body(("plain",)).get_content()
+        for _, mail in mailroom.mails
+        if mail["Content-Language"] == "en"
+    }
+    assert english.keys() == {
+        "Your order K7QM-2F9X-4 is on its way", "Delivered: your order K7QM-2F9X-4",
+        "Your return for order K7QM-2F9X-4", "Your return for order K7QM-2F9X-4 has arrived",
+        "€4.50 credited for your order K7QM-2F9X-4",
+        "A part of your order K7QM-2F9X-4 was cancelled",
+    }  # fmt: skip
+    shipped = english["Your order K7QM-2F9X-4 is on its way"]
+    assert "to DHL:" in shipped
+    assert "1 × Tea <Assam>" in shipped
+    assert "Follow the parcel: https://dhl.example/?n=JD0146" in shipped
+    assert "The rest follows in another parcel." in shipped
+    assert "As agreed." in english["€4.50 credited for your order K7QM-2F9X-4"]
+    inbox = (await alone.request("GET", PATH, token=harness.user_token(me))).json()
+    assert inbox["unread"] == 14
+    assert len({mail["Message-ID"] for _, mail in mailroom.mails}) == 14
+
+
+async def test_a_parcel_is_followed_by_links_of_the_web_only(alone, mailroom):
+    shipped = after_sale(uuid4(), uuid4())[0]
+    await alone.hear(msgspec.structs.replace(shipped, tracking_url="javascript:alert(1)"))
+    await alone.run_job("mail")
+    [(_, mail)] = mailroom.mails
+    assert "javascript" not in mail.as_string()
+    assert "Tracking number: JD0146" in mail.get_body(("plain",)).get_content()
+
+
+async def test_a_guests_mail_leads_to_the_order_and_nothing_is_kept(new_database, mailroom):
+    token = "t0ken-of-the-order"
+    guests, mine = uuid4(), uuid4()
+    app = harness.answering(200, {"tokens": {str(guests): token}})
+    async with shop(new_database, mailroom, apps={"orders": app}) as alone:
+        await alone.hear(
+            order(order_id=guests, contact=Contact(email="guest@example.com")),
+            order(order_id=mine, customer_id=uuid4()),
+        )
+        await alone.run_job("mail")
+        texts = {to[0]: mail.get_body(("plain",)).get_content() for to, mail in mailroom.mails}
+        assert f"https://shop.example/orders/{guests}?token={token}" in texts["guest@example.com"]
+        assert f"https://shop.example/orders/{mine}\r\n" in texts["ada@example.com"]
+        for table in ("messages", "outbox"):
+            rows = [dict(row) for row in await alone.fetch(f"select * from {table}")]
+            assert token not in repr(rows)
+        [row] = await alone.fetch("select id from messages where recipient like 'guest@%'")
+        shown = await alone.request(
+            "GET", f"{PATH}/{row['id']}", token=harness.user_token(role="staff")
+        )
+        assert shown.status == 200
+        assert token not in shown.body.decode()
+
+
+async def test_mails_of_guests_wait_while_orders_is_silent(new_database, mailroom):
+    silent = harness.answering(503, {"type": "/problems/dependency-unavailable"})
+    async with shop(new_database, mailroom, apps={"orders": silent}) as alone:
+        await alone.hear(order(), order(customer_id=uuid4()))
+        await alone.run_job("mail")
+        assert len(mailroom.mails) == 1
+        assert sorted(state for _, state, _ in await states(alone)) == ["queued", "sent", "sent"]
 
 
 async def test_duplicates_and_new_ids_for_an_old_fact_make_no_second_mail(alone, mailroom):

@@ -1,7 +1,7 @@
 """What orders says, and what other services may ask it."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -237,3 +237,15 @@ class OrderState(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: UUID | None
     principal: str
     pay_until: datetime
+
+
+class OrdersAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /api/v1/orders/tokens``, for service tokens only."""
+
+    order_ids: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=1_000)]
+
+
+class OrderTokens(msgspec.Struct, frozen=True, kw_only=True):
+    """Its answer: by order, what proves a guest's right to it; customers' orders have none."""
+
+    tokens: dict[UUID, str]

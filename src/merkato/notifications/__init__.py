@@ -2,10 +2,11 @@
 
 Owns     messages, due, orders_seen
 Says     NotificationSent, NotificationFailed
-Hears    OrderPlaced, OrderConfirmed, OrderCancelled, PaymentDeclined, PaymentActionRequired,
-         PaymentRefunded, RefundFailed, ReservationLost, EmailVerificationRequested,
-         PasswordResetRequested, RegistrationRepeated, RefreshTokenReused, EmailChanged,
-         StaffInvited, StockLow, UserErased
-Asks     users, for the link of a mail at the moment it is sent; a mail server, in a job
+Hears    OrderPlaced, OrderConfirmed, OrderCancelled, LinesShipped, ShipmentDelivered,
+         ReturnRequested, ReturnReceived, ReturnRejected, OrderCredited, PaymentDeclined,
+         PaymentActionRequired, PaymentRefunded, RefundFailed, ReservationLost,
+         EmailVerificationRequested, PasswordResetRequested, RegistrationRepeated,
+         RefreshTokenReused, EmailChanged, StaffInvited, StockLow, UserErased
+Asks     users and orders, for links and guests' tokens when a mail is sent; a mail server, in a job
 Answers  /api/v1/notifications
 """

@@ -6,7 +6,17 @@ from typing import Any
 from merkato.chassis.db import Tx
 from merkato.chassis.inbox import Heard, Hears, NotYet
 from merkato.contracts.inventory import ReservationLost, StockLow
-from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
+from merkato.contracts.orders import (
+    LinesShipped,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCredited,
+    OrderPlaced,
+    ReturnReceived,
+    ReturnRejected,
+    ReturnRequested,
+    ShipmentDelivered,
+)
 from merkato.contracts.payments import (
     PaymentActionRequired,
     PaymentDeclined,
@@ -29,6 +39,12 @@ TOLD = (
     OrderPlaced,
     OrderConfirmed,
     OrderCancelled,
+    LinesShipped,
+    ShipmentDelivered,
+    ReturnRequested,
+    ReturnReceived,
+    ReturnRejected,
+    OrderCredited,
     PaymentDeclined,
     PaymentActionRequired,
     PaymentRefunded,

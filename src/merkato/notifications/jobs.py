@@ -6,8 +6,9 @@ over again, under the same Message-ID.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -17,10 +18,11 @@ from merkato.chassis.ask import Asks, Refusal
 from merkato.chassis.failpoints import reach
 from merkato.chassis.service import Resources
 from merkato.chassis.telemetry import give_way
-from merkato.contracts.problem import DependencyUnavailable, UpstreamTimeout
+from merkato.contracts.orders import OrdersAsked, OrderTokens
+from merkato.contracts.problem import DependencyUnavailable, Problem, UpstreamTimeout
 from merkato.contracts.users import Link
 from merkato.notifications import actions, store
-from merkato.notifications.domain.facts import WITH_LINK
+from merkato.notifications.domain.facts import ABOUT_ORDER, WITH_LINK
 from merkato.notifications.domain.messages import Message, Verdict
 from merkato.notifications.domain.messages import message_id as identify
 from merkato.notifications.providers.mail import BadAddress, Letterhead, Mail, compose
@@ -41,6 +43,16 @@ class Office(msgspec.Struct, frozen=True):
     post: Post
 
 
+class _Turn(msgspec.Struct):
+    """A claim of mails on its way: what is left of it, and what became of the rest."""
+
+    rest: Iterator[Message]
+    until: float  # time of the loop
+    asks: Asks
+    tokens: Mapping[UUID, str] | None  # of guests' orders; None: orders did not give them
+    verdicts: dict[UUID, Verdict]
+
+
 async def send_due(office: Office, resources: Resources) -> int:
     """Send a claim of mails. Gives how many were claimed; 0 while the mail server is away."""
     post = office.post
@@ -51,13 +63,14 @@ async def send_due(office: Office, resources: Resources) -> int:
     if not claimed:
         return 0
     reach("mail-claimed")
-    verdicts: dict[object, Verdict] = {}
-    turn = iter(claimed)
     until = asyncio.get_running_loop().time() + DEADLINE_S
+    tokens = await _tokens(resources.asks, claimed)
+    turn = _Turn(iter(claimed), until, resources.asks, tokens, {})
     async with asyncio.TaskGroup() as group:
         for line in post.lines:
-            group.create_task(_carry(office, line, turn, until, resources.asks, verdicts))
+            group.create_task(_carry(office, line, turn))
     reach("mail-sent")
+    verdicts = turn.verdicts
     for message in claimed:
         verdicts.setdefault(message.id, Verdict(message=message, tried=False))
     async with resources.db.transaction() as tx:
@@ -65,41 +78,55 @@ async def send_due(office: Office, resources: Resources) -> int:
     return len(claimed) if post.open() else 0
 
 
-async def _carry(
-    office: Office,
-    line: Line,
-    turn: Iterator[Message],
-    until: float,
-    asks: Asks,
-    verdicts: dict[object, Verdict],
-) -> None:
+def _guests_order(message: Message) -> UUID | None:
+    """Name the order to whose page a guest's mail leads: its link carries the order's token."""
+    if message.customer_id is not None or message.template not in ABOUT_ORDER:
+        return None
+    return UUID(message.data["order_id"])
+
+
+async def _tokens(asks: Asks, claimed: Sequence[Message]) -> Mapping[UUID, str] | None:
+    """Ask orders, once a turn, for the tokens of guests' orders. They are kept nowhere."""
+    wanted = {order_id for one in claimed if (order_id := _guests_order(one))}
+    if not wanted:
+        return {}
+    body = OrdersAsked(order_ids=tuple(sorted(wanted)))
+    try:
+        answer = await asks.ask("orders", "POST", "/api/v1/orders/tokens", OrderTokens, body)
+    except (Refusal, Problem) as silent:
+        log.warning("orders did not give the tokens of guests", why=type(silent).__name__)
+        return None
+    return answer.tokens
+
+
+async def _carry(office: Office, line: Line, turn: _Turn) -> None:
     """Carry mails over one line until there are none, time is up, or the server is away."""
     loop = asyncio.get_running_loop()
-    while office.post.open() and loop.time() < until:
+    while office.post.open() and loop.time() < turn.until:
         await give_way()
-        message = next(turn, None)
+        message = next(turn.rest, None)
         if message is None:
             return
         try:
-            async with asyncio.timeout_at(until):
-                verdicts[message.id] = await _send(office, line, asks, message)
+            async with asyncio.timeout_at(turn.until):
+                turn.verdicts[message.id] = await _send(office, line, turn, message)
         except TimeoutError:
-            verdicts[message.id] = _again(message, "no answer in time")
+            turn.verdicts[message.id] = _again(message, "no answer in time")
         except Away as away:
             log.warning("the mail server is away", why=str(away))
             office.post.away()
 
 
-async def _send(office: Office, line: Line, asks: Asks, message: Message) -> Verdict:
+async def _send(office: Office, line: Line, turn: _Turn, message: Message) -> Verdict:
     """Render a mail and hand it over. Raises Away."""
     try:
-        mail = await _write(office, asks, message)
+        mail = await _write(office, turn, message)
     except (Refusal, TemplateError, BadAddress) as error:
         reason = "the link is no longer valid" if isinstance(error, Refusal) else str(error)
         log.error("mail cannot be written", id=message.id, why=type(error).__name__)
         return Verdict(message=message, failed=True, reason=reason[:200])
-    except (DependencyUnavailable, UpstreamTimeout):
-        return _again(message, "users did not give the link")
+    except (DependencyUnavailable, UpstreamTimeout) as silent:
+        return _again(message, f"no link: {silent}")
     answer = await line.hand_over(mail)
     if answer.outcome is Outcome.UNSURE:
         return _again(message, answer.why)
@@ -113,12 +140,16 @@ def _again(message: Message, why: str) -> Verdict:
     return Verdict(message=message, failed=message.last_try, reason=f"given up: {why}")
 
 
-async def _write(office: Office, asks: Asks, message: Message) -> Mail:
-    link = None
+async def _write(office: Office, turn: _Turn, message: Message) -> Mail:
+    link = token = None
     if message.template in WITH_LINK:
         path = f"/api/v1/auth/links/{message.data['token_id']}"
-        link = (await asks.ask("users", "POST", path, Link)).url
-    said = office.texts.render(message.template, message.locale, message.data, link)
+        link = (await turn.asks.ask("users", "POST", path, Link)).url
+    if order_id := _guests_order(message):
+        if turn.tokens is None:
+            raise DependencyUnavailable("orders does not answer")
+        token = turn.tokens.get(order_id)
+    said = office.texts.render(message.template, message.locale, message.data, link, token)
     message_id = identify(message, office.head.domain)
     now = datetime.now(UTC)
     return compose(office.head, message.recipient, message_id, said, message.locale, now)

@@ -32,6 +32,6 @@ def service(config: Config) -> Service:
         says=(NotificationSent, NotificationFailed),
         hears=handlers.hears(Staff(settings.staff, settings.staff_locale)),
         jobs=(Every(actions.MAIL, SEND_S, partial(jobs.send_due, office)),),
-        asks=("users",),
+        asks=("orders", "users"),
         provides=provides,
     )

@@ -92,8 +92,8 @@ with picked as (
       from picked where due.message_id = picked.message_id
     returning due.message_id, due.tries, due.since
 )
-select m.id, m.channel, m.fact, m.template, m.locale, m.recipient, m.data, m.edition, leased.tries,
-       leased.since < clock_timestamp() - $3::interval as last_try
+select m.id, m.channel, m.fact, m.template, m.locale, m.recipient, m.customer_id, m.data,
+       m.edition, leased.tries, leased.since < clock_timestamp() - $3::interval as last_try
   from leased join messages m on m.id = leased.message_id
 """
 

@@ -9,7 +9,17 @@ import msgspec
 
 from merkato.contracts.event import Event
 from merkato.contracts.inventory import ReservationLost, StockLow
-from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
+from merkato.contracts.orders import (
+    LinesShipped,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCredited,
+    OrderPlaced,
+    ReturnReceived,
+    ReturnRejected,
+    ReturnRequested,
+    ShipmentDelivered,
+)
 from merkato.contracts.payments import (
     PaymentActionRequired,
     PaymentDeclined,
@@ -27,6 +37,15 @@ from merkato.contracts.users import (
 from merkato.notifications.domain.messages import Notice
 
 Told = OrderPlaced | OrderConfirmed | OrderCancelled
+AfterSale = (
+    LinesShipped
+    | ShipmentDelivered
+    | ReturnRequested
+    | ReturnReceived
+    | ReturnRejected
+    | OrderCredited
+)
+Later = OrderConfirmed | OrderCancelled | AfterSale
 Paid = PaymentDeclined | PaymentActionRequired | PaymentRefunded
 Asked = (
     EmailVerificationRequested
@@ -38,6 +57,23 @@ Asked = (
 )
 Alarm = StockLow | RefundFailed | ReservationLost
 
+ABOUT_ORDER = frozenset(  # templates that lead to the page of an order
+    {
+        "lines_cancelled",
+        "order_cancelled",
+        "order_confirmed",
+        "order_credited",
+        "order_placed",
+        "order_shipped",
+        "payment_action_required",
+        "payment_declined",
+        "payment_refunded",
+        "return_received",
+        "return_rejected",
+        "return_requested",
+        "shipment_delivered",
+    }
+)
 WITH_LINK = frozenset({"email_verification", "password_reset", "staff_invited"})  # users gives it
 NO_NAME = re.compile(r"[/@:\\]|\.\w\w|.{61}")  # what mail programs would turn into a link, or text
 
@@ -79,12 +115,15 @@ def seen(event: OrderPlaced) -> Seen:
 
 def needs_seen(event: Event) -> bool:
     """Tell whether whom to tell is known only from the order itself."""
-    unaddressed = isinstance(event, OrderConfirmed | OrderCancelled) and event.contact is None
-    return unaddressed or isinstance(event, Paid | RefundFailed | ReservationLost)
+    if isinstance(event, Later):
+        return event.contact is None
+    return isinstance(event, Paid | RefundFailed | ReservationLost)
 
 
 def notices(event: Event, order: Seen | None, staff: Staff) -> list[Notice]:
     """Say what is to be told; `order` must be there when `needs_seen(event)`."""
+    if isinstance(event, AfterSale):
+        return _after_sale(event, order)
     match event:
         case OrderPlaced() | OrderConfirmed() | OrderCancelled():
             return _about_order(event, order)
@@ -103,9 +142,7 @@ def greeting_name(name: str | None) -> str | None:
 
 
 def _about_order(event: Told, order: Seen | None) -> list[Notice]:
-    contact = event.contact
-    email = contact.email if contact else order.email if order else None
-    name = greeting_name(contact.name) if contact else order.name if order else None
+    email, name = _reached(event, order)
     step = event.type.split(".")[1].removeprefix("order_")
     brief: dict[str, Any] = {
         "order_id": event.order_id,
@@ -129,6 +166,66 @@ def _about_order(event: Told, order: Seen | None) -> list[Notice]:
         customer_id=event.customer_id,
         data={**brief, "lines": lines},
         brief=brief,
+    )
+
+
+def _reached(event: Told | AfterSale, order: Seen | None) -> tuple[str | None, str | None]:
+    """Give the address to write to and the name to greet with."""
+    if event.contact is not None:
+        return event.contact.email, greeting_name(event.contact.name)
+    return (order.email, order.name) if order else (None, None)
+
+
+def _after_sale(event: AfterSale, order: Seen | None) -> list[Notice]:
+    email, name = _reached(event, order)
+    data: dict[str, Any] = {
+        "order_id": event.order_id,
+        "number": event.number,
+        "name": name,
+        "currency": event.currency,
+        "lines": [
+            {"title": line.title or "", "quantity": line.quantity}
+            for line in event.lines
+            if line.quantity
+        ],
+    }
+    match event:
+        case LinesShipped():
+            fact, template = f"{event.shipment_id}.shipped", "order_shipped"
+            url = event.tracking_url or ""
+            data |= {
+                "carrier": event.carrier,
+                "tracking": event.tracking,
+                "tracking_url": url if url.startswith(("https://", "http://")) else None,
+                "complete": event.complete,
+            }
+        case ShipmentDelivered():
+            fact, template = f"{event.shipment_id}.delivered", "shipment_delivered"
+        case ReturnRequested():
+            fact, template = f"{event.return_id}.return-requested", "return_requested"
+        case ReturnReceived():
+            fact, template = f"{event.return_id}.return-received", "return_received"
+        case ReturnRejected():
+            fact, template = f"{event.return_id}.return-rejected", "return_rejected"
+            data["reason"] = event.reason
+        case OrderCredited():
+            of_lines = event.kind == "cancellation"
+            fact = f"{event.credit_id}.credited"
+            template = "lines_cancelled" if of_lines else "order_credited"
+            data |= {
+                "kind": event.kind,
+                "amount_minor": event.amount_minor,
+                "reason": event.reason,
+            }
+    return _by_mail_and_inbox(
+        fact=fact,
+        template=template,
+        locale=event.locale,
+        email=email,
+        inbox_of=event.customer_id,
+        customer_id=event.customer_id,
+        data=data,
+        brief=data,
     )
 
 

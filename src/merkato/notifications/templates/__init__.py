@@ -19,6 +19,7 @@ from jinja2.exceptions import TemplateNotFound
 TEMPLATES = (
     "email_changed",
     "email_verification",
+    "lines_cancelled",
     "order_cancelled",
     "order_confirmed",
     "order_credited",
@@ -33,6 +34,7 @@ TEMPLATES = (
     "registration_repeated",
     "reservation_lost",
     "return_received",
+    "return_rejected",
     "return_requested",
     "shipment_delivered",
     "staff_invited",

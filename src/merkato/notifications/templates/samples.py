@@ -26,16 +26,24 @@ _WHOLE = {
     },
 }
 _PAID = {**_ORDER, "amount_minor": 1_390}
-_PARCEL = {**_ORDER, "lines": _LINES, "carrier": "Swift & Sons", "tracking": "SW123456789DE"}
+_GOODS = {**_ORDER, "lines": _LINES}
+_CREDIT = {**_PAID, "lines": _LINES, "reason": "The cup was cracked."}
 
 SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "email_changed": {"name": "Ada", "new_email": "ada@merkato.example"},
     "email_verification": {"name": "Ada"},
+    "lines_cancelled": {**_CREDIT, "kind": "cancellation"},
     "order_cancelled": {**_WHOLE, "reason": "payment-timeout", "was_confirmed": True},
     "order_confirmed": _WHOLE,
-    "order_credited": {**_PAID, "lines": _LINES, "kind": "return"},
+    "order_credited": {**_CREDIT, "kind": "return"},
     "order_placed": _WHOLE,
-    "order_shipped": {**_PARCEL, "complete": False},
+    "order_shipped": {
+        **_GOODS,
+        "carrier": "Swift & Sons",
+        "tracking": "SW123456789DE",
+        "tracking_url": "https://swift.example/track?n=SW123456789DE&l=en",
+        "complete": False,
+    },
     "password_reset": {"name": "Ada"},
     "payment_action_required": _PAID,
     "payment_declined": _PAID,
@@ -48,9 +56,10 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "registration_repeated": {"name": "Ada"},
     "reservation_lost": {**_ORDER, "lines": [{"title": "TEA-1", "quantity": 2}]},
-    "return_received": {**_ORDER, "lines": _LINES},
-    "return_requested": {**_ORDER, "lines": _LINES},
-    "shipment_delivered": _PARCEL,
+    "return_received": _GOODS,
+    "return_rejected": {**_GOODS, "reason": "It was worn for a season."},
+    "return_requested": _GOODS,
+    "shipment_delivered": _GOODS,
     "staff_invited": {"role": "staff", "invited_by": "Grace"},
     "stock_low": {"sku": "TEA-1", "available": 2, "threshold": 5},
 }
