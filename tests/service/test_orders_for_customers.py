@@ -62,6 +62,32 @@ async def test_orders_are_found_by_reference(orders):
     assert other.json()["items"] == []
 
 
+async def test_orders_are_found_by_how_their_reference_begins(orders):
+    for name in ("file-1", "file-2", "other-1"):
+        assert (
+            await place(orders, for_customer(line(), reference=name), token=STAFF)
+        ).status == 202
+    found = await orders.request("GET", "/api/v1/orders?reference_prefix=file-", token=STAFF)
+    assert [one["reference"] for one in found.json()["items"]] == ["file-2", "file-1"]
+    [one] = (await orders.request("GET", "/api/v1/orders?reference=file-1", token=STAFF)).json()[
+        "items"
+    ]
+    assert (one["grand_minor"], one["shipping_minor"], one["credited_minor"]) == (1_000, 0, 0)
+
+
+async def test_an_order_for_somebody_nobody_can_write_to_needs_no_contact(orders):
+    silent = {**for_customer(line()), "contact": None, "reference_time": "2010-12-01T08:26:00Z"}
+    address = {"name": "17850", "lines": ["?"], "city": "?", "postal_code": "?", "country": "IE"}
+    placed = await place(orders, silent | {"shipping_address": address}, token=STAFF)
+    assert placed.status == 202, placed
+    assert placed.json()["contact"] is None
+    [event] = await orders.said(OrderPlaced)
+    assert event.contact is None
+    assert [row["country"] for row in await orders.fetch("select country from orders")] == ["IE"]
+    mine = await place(orders, {**wish(), "contact": None})
+    assert mine.status == 422, mine
+
+
 async def test_a_reference_is_given_once(orders, stock):
     bodies = [for_customer(line(quantity=n), reference="one") for n in (1, 2)]
     met = asyncio.Barrier(2)

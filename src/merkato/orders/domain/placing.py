@@ -70,9 +70,9 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Body of POST /orders: a cart, or lines of a customer who has logged in.
 
     Lines may also be placed for a customer (`customer_id`; null for a guest) under the caller's own
-    `reference` by callers with the scope orders:place-for, and with prices agreed by
-    orders:agree-prices. What is left out is unset and not null, so that requests keep their
-    fingerprints when fields are added.
+    `reference` by callers with the scope orders:place-for, without `contact` where nobody is to be
+    written to, and with prices agreed by orders:agree-prices. What is left out is unset and not
+    null, so that requests keep their fingerprints when fields are added.
     """
 
     cart_id: UUID | None = None
@@ -126,7 +126,7 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
     goods: tuple[Goods, ...]
     currency: str
     locale: str
-    contact: Contact
+    contact: Contact | None
     shipping_address: Address | None
     billing_address: Address | None
     shipping_method: str | None

@@ -47,8 +47,11 @@ class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
     fulfilment_status: str
     currency: str
     grand_minor: int
+    shipping_minor: int
+    credited_minor: int
     placed_at: datetime
     reference: str | None
+    reference_time: datetime | None
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,12 +82,14 @@ async def list_orders(
     since: datetime | None = None,
     q: Annotated[str | None, Parameter(max_length=40)] = None,
     reference: Annotated[str | None, Parameter(max_length=100)] = None,
+    reference_prefix: Annotated[str | None, Parameter(max_length=100)] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Page[OrderSummary]:
     """List my orders, newest first; staff see everybody's, or with `customer` one person's.
 
-    `q` is an order number; `since` an RFC 3339 time; `reference` what the order was placed under.
+    `q` is an order number; `since` an RFC 3339 time; `reference` what the order was placed under,
+    `reference_prefix` how that begins.
     """
     whose = caller.user_id
     if caller.may("orders:read") and customer != "me":
@@ -93,7 +98,7 @@ async def list_orders(
     async with desk.db.reading() as tx:
         rows = await life.list_orders(
             tx, whose, status.value if status else None, since, q.upper() if q else None,
-            reference, before, limit + 1,
+            reference, reference_prefix, before, limit + 1,
         )  # fmt: skip
     items = [msgspec.convert(dict(row), OrderSummary) for row in rows[:limit]]
     more = encode_cursor(items[-1].placed_at, items[-1].id) if len(rows) > limit else None

@@ -172,25 +172,29 @@ async def views(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Row]:
 
 LIST = """
 select id, number, customer_id, status, payment_status, fulfilment_status, currency, grand_minor,
-       placed_at, reference
+       shipping_minor, credited_minor, placed_at, reference, reference_time
   from orders
  where ($1::uuid is null or customer_id = $1)
    and ($2::text is null or status = $2)
    and ($3::timestamptz is null or placed_at >= $3)
    and ($4::text is null or number = $4)
    and ($5::text is null or reference = $5)
-   and ($6::timestamptz is null or (placed_at, id) < ($6, $7::uuid))
- order by placed_at desc, id desc limit $8
+   and ($6::text is null or starts_with(reference, $6))
+   and ($7::timestamptz is null or (placed_at, id) < ($7, $8::uuid))
+ order by placed_at desc, id desc limit $9
 """
 
 
 async def list_orders(
     tx: Tx, customer_id: UUID | None, status: str | None, since: datetime | None,
-    number: str | None, reference: str | None, before: tuple[datetime, UUID] | None, limit: int,
+    number: str | None, reference: str | None, reference_prefix: str | None,
+    before: tuple[datetime, UUID] | None, limit: int,
 ) -> list[Row]:  # fmt: skip
     """List orders, newest first."""
     at, order_id = before or (None, None)
-    return await tx.fetch(LIST, customer_id, status, since, number, reference, at, order_id, limit)
+    return await tx.fetch(
+        LIST, customer_id, status, since, number, reference, reference_prefix, at, order_id, limit
+    )
 
 
 TIMELINE = """

@@ -27,7 +27,7 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     payment_method: str
     payment_token: str | None
     priced: Priced
-    contact: Contact
+    contact: Contact | None
     shipping_address: Address | None
     billing_address: Address | None
     metadata: dict[str, str]
@@ -103,11 +103,12 @@ new as (
                         shipping_method, tax_included, items_minor, shipping_minor,
                         shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor,
                         grand_minor, metadata, placed_at, pay_until, changed_at, reference,
-                        reference_time)
+                        reference_time, country)
     select id, number, principal, key, fingerprint, customer_id, cart_id, 'placed', 'due', 1,
            currency, locale, payment_method, shipping_method, tax_included, items_minor,
            shipping_minor, shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor,
-           grand_minor, metadata, placed_at, pay_until, placed_at, reference, reference_time
+           grand_minor, metadata, placed_at, pay_until, placed_at, reference, reference_time,
+           coalesce(shipping_address, billing_address) ->> 'country'
       from wanted where id not in (select order_id from stale)
      order by principal, key
         on conflict do nothing returning id),
