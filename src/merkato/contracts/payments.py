@@ -86,11 +86,14 @@ class RefundFailed(_AboutPayment, frozen=True, kw_only=True):
     """The processor refused a refund for good; a person has to look."""
 
     type: ClassVar[str] = "payments.refund_failed.v1"
-    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "refund_id", "reason", "credit_id")
+    public: ClassVar[tuple[str, ...]] = (
+        *PUBLIC, "refund_id", "reason", "credit_id", "refunded_total_minor",
+    )  # fmt: skip
 
     refund_id: UUID
     reason: str
     credit_id: UUID | None = None
+    refunded_total_minor: int | None = None  # what has gone back all the same
 
 
 class PaymentState(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,5 +5,6 @@ Says     OrderPlaced, OrderConfirmed, OrderCancelled, LinesShipped, ShipmentDeli
          ReturnRequested, ReturnReceived, ReturnRejected, OrderCredited
 Hears    VariantPriced, Payment*, ReservationLost, UserErased
 Asks     inventory (hold these lines), payments (what became of the money?)
-Answers  /api/v1/carts, /api/v1/orders, /api/v1/shipping-methods
+Answers  /api/v1/carts, /api/v1/orders, /api/v1/shipments, /api/v1/returns,
+         /api/v1/shipping-methods
 """

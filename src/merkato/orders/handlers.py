@@ -14,6 +14,7 @@ from merkato.contracts.payments import (
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
+    RefundFailed,
 )
 from merkato.contracts.users import UserErased
 from merkato.orders.actions import life as actions
@@ -52,6 +53,7 @@ HEARS: Hears = {
     PaymentActionRequired: on_verdict,
     PaymentVoided: on_verdict,
     PaymentRefunded: on_verdict,
+    RefundFailed: on_verdict,
     ReservationLost: on_verdict,
     VariantPriced: on_priced,
     UserErased: on_erased,

@@ -26,7 +26,13 @@ def service(config: Config) -> Service:
         raise ValueError(f"orders.token_secret needs at least {SECRET_CHARS_MIN} characters")
     return Service(
         name="orders",
-        prefixes=("/api/v1/carts", "/api/v1/orders", "/api/v1/shipping-methods"),
+        prefixes=(
+            "/api/v1/carts",
+            "/api/v1/orders",
+            "/api/v1/returns",
+            "/api/v1/shipments",
+            "/api/v1/shipping-methods",
+        ),
         routes=http.ROUTES,
         says=(
             OrderPlaced,

@@ -76,28 +76,34 @@ class _Moves:
             return
         await rows.update(tx, list(self.changed.values()), now)
         await rows.add_steps(tx, self.timeline, now)
-        credited = [
-            (new_id(), step.after.order_id, step.credit_minor)
+        credits = {
+            step.after.order_id: (new_id(), step.credit_minor)
             for step, _ in self.ended
             if step.credit_minor
-        ]
-        if credited:
-            await rows.add_credits(tx, credited)
+        }
         if self.ended:
             await rows.no_longer_standing(tx, [step.after.order_id for step, _ in self.ended])
             told = sorted({step.after.order_id for step, _ in self.ended})
             lines, contacts = await rows.lines(tx, told), await rows.contacts(tx, told)
             for step, cause in self.ended:
                 order_id = step.after.order_id
-                event = _event(step, self.locked[order_id], lines[order_id], contacts.get(order_id))
-                say(tx, event, cause=cause)
+                about = self.locked[order_id], lines[order_id], contacts.get(order_id)
+                credit_id, _ = credits.get(order_id, (None, 0))
+                say(tx, _event(step, *about, credit_id), cause=cause)
+        if credits:
+            whole = [(id, order_id, amount) for order_id, (id, amount) in credits.items()]
+            await rows.credit_whole(tx, whole)
         by_card = [i for i in self.changed if self.locked[i]["payment_method"] == "card"]
         if by_card:
             await rows.hide_tokens(tx, by_card)
 
 
 def _event(
-    step: Step, row: Row, lines: tuple[Line, ...], contact: Contact | None
+    step: Step,
+    row: Row,
+    lines: tuple[Line, ...],
+    contact: Contact | None,
+    credit_id: UUID | None,
 ) -> OrderConfirmed | OrderCancelled:
     common: dict[str, Any] = {
         "order_id": row["order_id"],
@@ -119,4 +125,6 @@ def _event(
     if step.after.status is Status.CONFIRMED:
         return OrderConfirmed(**common)
     reason = step.after.reason or "customer"
-    return OrderCancelled(**common, reason=reason, was_confirmed=step.was_confirmed)
+    return OrderCancelled(
+        **common, reason=reason, was_confirmed=step.was_confirmed, credit_id=credit_id
+    )

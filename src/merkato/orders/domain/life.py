@@ -10,6 +10,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from merkato.contracts.inventory import ReservationLost
 from merkato.contracts.payments import (
@@ -19,6 +20,7 @@ from merkato.contracts.payments import (
     PaymentDeclined,
     PaymentRefunded,
     PaymentVoided,
+    RefundFailed,
 )
 from merkato.contracts.problem import StateConflict
 
@@ -38,6 +40,7 @@ Verdict = (
     | PaymentActionRequired
     | PaymentVoided
     | PaymentRefunded
+    | RefundFailed
     | ReservationLost
 )
 
@@ -52,6 +55,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     steps: int
     grand_minor: int
     credited_minor: int
+    captured_minor: int = 0  # as payments told last
+    refunded_minor: int = 0  # as payments told last
     shipped: bool = False  # something was handed to the carrier
 
 
@@ -72,9 +77,11 @@ def advance(state: State, verdict: Verdict) -> Step | None:
         case Status.PLACED, PaymentAuthorised():
             return _move(state, Status.CONFIRMED, payment_status="authorised")
         case Status.PLACED, PaymentCaptured():
-            return _move(state, Status.CONFIRMED, payment_status="paid")
-        case Status.CONFIRMED, PaymentCaptured() if state.payment_status == "authorised":
-            return _news(state, "payment_captured", payment_status="paid")
+            paid = replace(state, captured_minor=_captured(verdict))
+            return _move(paid, Status.CONFIRMED, payment_status="paid")
+        case Status.CONFIRMED, PaymentCaptured() if state.captured_minor < _captured(verdict):
+            paid = replace(state, captured_minor=_captured(verdict))
+            return _news(paid, "payment_captured", detail=f"{verdict.amount_minor} minor")
         case Status.PLACED, PaymentDeclined(final=True, reason=why):
             return cancel(state, "payment-refused", detail=why)
         case Status.PLACED, PaymentDeclined(reason=why):
@@ -83,14 +90,33 @@ def advance(state: State, verdict: Verdict) -> Step | None:
             return _news(state, "payment_action_required", payment_status="action_required")
         case ((Status.PLACED | Status.CONFIRMED), ReservationLost()):
             return cancel(state, "stock-lost")
-        case _, PaymentVoided():
-            return _news(state, "payment_voided", payment_status="voided")
-        case _, PaymentRefunded(amount_minor=amount):
-            return _news(
-                state, "payment_refunded", payment_status="refunded", detail=f"{amount} minor"
-            )
+        case _, PaymentVoided() | PaymentRefunded() | RefundFailed():
+            return _given_back(state, verdict)
         case _:
             return None
+
+
+def _given_back(state: State, verdict: PaymentVoided | PaymentRefunded | RefundFailed) -> Step:
+    match verdict:
+        case PaymentVoided():
+            return _news(state, "payment_voided", payment_status="voided")
+        case PaymentRefunded(amount_minor=amount, refunded_total_minor=total):
+            back = replace(state, refunded_minor=total)
+            return _news(back, "payment_refunded", detail=f"{amount} minor")
+        case RefundFailed(reason=why, refunded_total_minor=total):
+            back = replace(state, refunded_minor=state.refunded_minor if total is None else total)
+            return _news(back, "refund_failed", payment_status="refund_failed", detail=why)
+
+
+def payment_status(
+    status: str, *, owed_minor: int, captured_minor: int, refunded_minor: int
+) -> str:
+    """Say where the money of an order stands; `status` is what it was, while none was taken."""
+    if refunded_minor:
+        return "refunded" if refunded_minor >= captured_minor else "partly_refunded"
+    if captured_minor:
+        return "paid" if captured_minor >= owed_minor else "partly_paid"
+    return status
 
 
 def cancel(state: State, reason: str, *, detail: str | None = None) -> Step | None:
@@ -101,11 +127,9 @@ def cancel(state: State, reason: str, *, detail: str | None = None) -> Step | No
         raise StateConflict("Something was shipped; ask for a return.")
     was_confirmed = state.status is Status.CONFIRMED
     owed = state.grand_minor - state.credited_minor if was_confirmed else 0
-    ended = msgspec.structs.replace(state, credited_minor=state.credited_minor + owed)
+    ended = replace(state, credited_minor=state.credited_minor + owed)
     step = _move(ended, Status.CANCELLED, reason=reason)
-    return msgspec.structs.replace(
-        step, was_confirmed=was_confirmed, credit_minor=owed, detail=detail or reason
-    )
+    return replace(step, was_confirmed=was_confirmed, credit_minor=owed, detail=detail or reason)
 
 
 def overdue(state: State, pay_until: datetime, now: datetime) -> bool:
@@ -116,7 +140,7 @@ def overdue(state: State, pay_until: datetime, now: datetime) -> bool:
 def _move(
     state: State, to: Status, *, payment_status: str | None = None, reason: str | None = None
 ) -> Step:
-    after = msgspec.structs.replace(
+    after = replace(
         state,
         status=to,
         payment_status=payment_status or state.payment_status,
@@ -126,6 +150,23 @@ def _move(
     return Step(after=after, what=to.value, moved=True)
 
 
-def _news(state: State, what: str, *, payment_status: str, detail: str | None = None) -> Step:
-    after = msgspec.structs.replace(state, payment_status=payment_status, steps=state.steps + 1)
+def _news(
+    state: State, what: str, *, payment_status: str | None = None, detail: str | None = None
+) -> Step:
+    paid = payment_status or _paid(state)
+    after = replace(state, payment_status=paid, steps=state.steps + 1)
     return Step(after=after, what=what, moved=False, detail=detail)
+
+
+def _paid(state: State) -> str:
+    return payment_status(
+        state.payment_status,
+        owed_minor=state.grand_minor - state.credited_minor,
+        captured_minor=state.captured_minor,
+        refunded_minor=state.refunded_minor,
+    )
+
+
+def _captured(verdict: PaymentCaptured) -> int:
+    total = verdict.captured_total_minor
+    return verdict.amount_minor if total is None else total

@@ -1,8 +1,11 @@
 """The HTTP face of orders, by what it is about."""
 
 from merkato.orders.http.carts import ROUTES as CARTS
+from merkato.orders.http.credits import ROUTES as CREDITS
 from merkato.orders.http.orders import ROUTES as ORDERS
 from merkato.orders.http.people import ROUTES as PEOPLE
 from merkato.orders.http.placing import ROUTES as PLACING
+from merkato.orders.http.returns import ROUTES as RETURNS
+from merkato.orders.http.shipments import ROUTES as SHIPMENTS
 
-ROUTES = (*CARTS, *PLACING, *ORDERS, *PEOPLE)
+ROUTES = (*CARTS, *PLACING, *ORDERS, *SHIPMENTS, *RETURNS, *CREDITS, *PEOPLE)

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import Parameter
 
-from merkato.chassis.db import Row, Tx
+from merkato.chassis.db import Tx
 from merkato.chassis.http import (
     ANYONE,
     SERVICE,
@@ -23,13 +23,17 @@ from merkato.chassis.http import (
     user_or,
 )
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
-from merkato.chassis.tokens import Caller, is_thing_token
+from merkato.chassis.tokens import Caller
 from merkato.contracts.orders import OrderState
-from merkato.contracts.problem import NotFound, Validation
+from merkato.contracts.problem import Forbidden, NotFound, Validation
 from merkato.contracts.values import Line
 from merkato.orders.actions import life as actions
+from merkato.orders.actions.credits import cancel_lines
+from merkato.orders.domain.credits import ShippingPart
+from merkato.orders.domain.goods import Wish
 from merkato.orders.domain.life import Status
 from merkato.orders.http import views
+from merkato.orders.http.access import may_see, principal
 from merkato.orders.http.desk import Desk
 from merkato.orders.store import life
 
@@ -68,9 +72,14 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of POST /orders/{id}/cancellation."""
+    """What is not wanted any more: the whole order, or pieces of `lines` not shipped yet.
+
+    The shipping goes back with the last piece; staff may `keep` it, or give back its `share`.
+    """
 
     reason: Line | None = None
+    lines: Annotated[tuple[Wish, ...], msgspec.Meta(min_length=1, max_length=2_000)] | None = None
+    shipping: ShippingPart | None = None
 
 
 @get("/api/v1/orders", policy=user_or("orders:read"))
@@ -118,19 +127,9 @@ async def get_order(
 ) -> views.OrderView:
     """Show an order to its customer (a guest by X-Order-Token) or to staff."""
     row = await desk.order(order_id)
-    if row is None or not _may_see(row, request, caller, desk):
+    if row is None or not may_see(row, request, caller, desk):
         raise NotFound("There is no such order.")
     return views.from_row(row)
-
-
-def _may_see(row: Row, request: HTTPRequest, caller: Caller, desk: Desk) -> bool:
-    if caller.may("orders:read"):
-        return True
-    if row["customer_id"] is not None and row["customer_id"] == caller.user_id:
-        return True
-    order_id = row["id"] if "id" in row else row["order_id"]
-    token = request.headers.get("x-order-token")
-    return is_thing_token(desk.settings.token_secret, order_id, token)
 
 
 @get("/api/v1/orders/{order_id:uuid}/timeline", policy=ANYONE)
@@ -140,7 +139,7 @@ async def get_timeline(
     """List what happened to an order, oldest first."""
     async with desk.db.reading() as tx:
         row = await life.brief(tx, order_id)
-        if row is None or not _may_see(row, request, caller, desk):
+        if row is None or not may_see(row, request, caller, desk):
             raise NotFound("There is no such order.")
         rows = await life.timeline(tx, order_id)
     return Page(items=[msgspec.convert(dict(row), TimelineEntry) for row in rows])
@@ -155,27 +154,32 @@ async def cancel_order(
     desk: Desk,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """End an order while nothing is shipped; what was paid goes back. Needs a key.
+    """End an order while nothing is shipped, or take pieces off it; what was paid goes back.
 
-    Cancelling again is harmless; 409 state-conflict once something is shipped.
+    Needs a key. Cancelling again is harmless; 409 state-conflict for an order of which something
+    is shipped, and for `lines` of one that is not confirmed; 422 for more pieces than are left.
     """
     key = parse_key(idempotency_key, required=True)
     async with desk.db.reading() as tx:
         row = await life.brief(tx, order_id)
-    if row is None or not _may_see(row, request, caller, desk):
+    if row is None or not may_see(row, request, caller, desk):
         raise NotFound("There is no such order.")
     by_staff = caller.may("orders:write") and row["customer_id"] != caller.user_id
-    reason = "staff" if by_staff else "customer"
+    if data.shipping is not None and not by_staff:
+        raise Forbidden("What becomes of the shipping is decided by staff.")
+    actor = principal(caller, row)
 
     async def work(tx: Tx) -> Answer:
-        actor = caller.principal if caller.kind == "user" else row["principal"]
-        now = datetime.now(UTC)
-        await actions.cancel(tx, order_id, reason, now, actor=actor, detail=data.reason)
+        now, why = datetime.now(UTC), data.reason
+        if data.lines is None or not await cancel_lines(
+            tx, order_id, data.lines, data.shipping, why, actor, now
+        ):
+            reason = "staff" if by_staff else "customer"
+            await actions.cancel(tx, order_id, reason, now, actor=actor, detail=why)
         found = await life.views(tx, [order_id])
         return answer(200, views.from_row(found[order_id]))
 
-    principal = caller.principal if caller.kind == "user" else row["principal"]
-    scope = (principal, f"POST /orders/{order_id}/cancellation", key)
+    scope = (actor, f"POST /orders/{order_id}/cancellation", key)
     return respond(await once(desk.db, scope, data, work))
 
 

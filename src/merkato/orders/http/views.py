@@ -1,5 +1,6 @@
 """Orders and carts as their customers see them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -7,6 +8,7 @@ import msgspec
 
 from merkato.chassis.db import Row
 from merkato.contracts.values import Address, Contact
+from merkato.orders.domain.pricing import Share
 from merkato.orders.store.placing import NewOrder
 
 
@@ -26,6 +28,12 @@ class LineView(msgspec.Struct, frozen=True, kw_only=True):
     net_minor: int
     tax_minor: int
     gross_minor: int
+    cancelled: int = 0  # pieces, as the counters below
+    shipped: int = 0
+    delivered: int = 0
+    announced: int = 0  # to be returned, not here yet
+    returned: int = 0
+    credited_minor: int = 0
 
 
 class ShippingView(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +55,89 @@ class TotalsView(msgspec.Struct, frozen=True, kw_only=True):
     tax_minor: int
     grand_minor: int
     credited_minor: int
+    captured_minor: int = 0  # money that was taken or has arrived
+    refunded_minor: int = 0
+
+
+class TaxView(msgspec.Struct, frozen=True, kw_only=True):
+    """What of the grand total falls under one rate of tax, shipping with it."""
+
+    rate_bp: int
+    net_minor: int
+    tax_minor: int
+    gross_minor: int
+
+
+class PiecesView(msgspec.Struct, frozen=True, kw_only=True):
+    """So many pieces of a line."""
+
+    line_no: int
+    quantity: int
+
+
+class ShipmentView(msgspec.Struct, frozen=True, kw_only=True):
+    """Goods on their way."""
+
+    id: UUID
+    carrier: str | None
+    tracking: str | None
+    tracking_url: str | None
+    shipped_at: datetime
+    delivered_at: datetime | None
+    lines: list[PiecesView]
+
+
+class ReturnLineView(msgspec.Struct, frozen=True, kw_only=True):
+    """Pieces that come back, and how many of them are here."""
+
+    line_no: int
+    sku: str
+    title: str
+    quantity: int
+    reason: str
+    received: int
+    restocked: int
+
+
+class ReturnView(msgspec.Struct, frozen=True, kw_only=True):
+    """Goods that come back."""
+
+    id: UUID
+    order_id: UUID
+    number: str  # of the order
+    customer_id: UUID | None
+    status: str  # requested | received | rejected
+    note: str | None
+    rejection: str | None
+    requested_at: datetime
+    decided_at: datetime | None
+    credit_id: UUID | None
+    credited_minor: int
+    currency: str
+    lines: list[ReturnLineView]
+
+
+class CreditLineView(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a credit is for one line; without a number: for the shipping."""
+
+    line_no: int | None
+    quantity: int
+    rate_bp: int
+    net_minor: int
+    tax_minor: int
+    gross_minor: int
+
+
+class CreditView(msgspec.Struct, frozen=True, kw_only=True):
+    """Money a customer is given back, or need not pay."""
+
+    id: UUID
+    kind: str  # cancellation | return | goodwill
+    amount_minor: int
+    return_id: UUID | None
+    reason: str | None
+    created_at: datetime
+    lines: list[CreditLineView]
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +157,10 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[LineView]
     shipping: ShippingView
     totals: TotalsView
+    taxes: list[TaxView]
+    shipments: list[ShipmentView] = []
+    returns: list[ReturnView] = []
+    credits: list[CreditView] = []
     contact: Contact | None
     shipping_address: Address | None
     billing_address: Address | None
@@ -125,6 +220,7 @@ def placed(order: NewOrder) -> OrderView:
             grand_minor=priced.grand_minor,
             credited_minor=0,
         ),
+        taxes=taxes([*(line.share for line in priced.lines), shipping]),
         contact=order.contact,
         shipping_address=order.shipping_address,
         billing_address=order.billing_address or order.shipping_address,
@@ -136,6 +232,20 @@ def placed(order: NewOrder) -> OrderView:
     )
 
 
+def taxes(shares: Iterable[Share]) -> list[TaxView]:
+    """Sum up by rate, the highest first."""
+    sums: dict[int, list[int]] = {}
+    for share in shares:
+        total = sums.setdefault(share.rate_bp, [0, 0, 0])
+        for n, part in enumerate((share.net_minor, share.tax_minor, share.gross_minor)):
+            total[n] += part
+    return [
+        TaxView(rate_bp=rate, net_minor=net, tax_minor=tax, gross_minor=gross)
+        for rate, (net, tax, gross) in sorted(sums.items(), reverse=True)
+        if gross or len(sums) == 1
+    ]
+
+
 def from_row(row: Row) -> OrderView:
     """Show an order as it is now."""
     columns = dict(row)
@@ -145,4 +255,6 @@ def from_row(row: Row) -> OrderView:
         "rate_bp": row["shipping_rate_bp"],
     }  # fmt: skip
     columns["totals"] = {name: row[name] for name in TotalsView.__struct_fields__}
+    shares = [msgspec.convert(part, Share) for part in (*columns["lines"], columns["shipping"])]
+    columns["taxes"] = msgspec.to_builtins(taxes(shares))
     return msgspec.convert(columns, OrderView)

@@ -9,13 +9,17 @@ import msgspec
 
 from merkato.chassis.db import Row, Tx
 from merkato.contracts.orders import Line
-from merkato.contracts.values import Contact
+from merkato.contracts.values import Address, Contact
 from merkato.orders.domain.life import State
+
+KnownContact = Contact | None  # of people who are not forgotten
+KnownAddress = Address | None
 
 LOCK = """
 select id as order_id, number, customer_id, status, payment_status, reason, steps, currency, locale,
        grand_minor, credited_minor, items_minor, discount_minor, shipping_minor, tax_minor,
-       payment_method, pay_until, fulfilment_status <> 'unfulfilled' as shipped
+       payment_method, pay_until, captured_minor, refunded_minor,
+       fulfilment_status <> 'unfulfilled' as shipped
   from orders where id = any($1) order by id for no key update
 """
 
@@ -32,9 +36,11 @@ def state(row: Row) -> State:
 
 UPDATE = """
 update orders o set status = n.status, payment_status = n.payment_status, reason = n.reason,
-       steps = n.steps, credited_minor = n.credited_minor, changed_at = $7
-  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[])
-       n(id, status, payment_status, reason, steps, credited_minor)
+       steps = n.steps, credited_minor = n.credited_minor, captured_minor = n.captured_minor,
+       refunded_minor = n.refunded_minor, changed_at = $9
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[],
+              $7::bigint[], $8::bigint[])
+       n(id, status, payment_status, reason, steps, credited_minor, captured_minor, refunded_minor)
  where o.id = n.id
 """
 
@@ -49,6 +55,8 @@ async def update(tx: Tx, states: Sequence[State], now: datetime) -> None:
         [s.reason for s in states],
         [s.steps for s in states],
         [s.credited_minor for s in states],
+        [s.captured_minor for s in states],
+        [s.refunded_minor for s in states],
         now,
     )
 
@@ -67,21 +75,42 @@ async def add_steps(tx: Tx, steps: Sequence[tuple[Any, ...]], now: datetime) -> 
     await tx.execute(ADD_STEPS, *(list(column) for column in zip(*steps, strict=True)), now)
 
 
-ADD_CREDITS = """
-insert into credits (id, order_id, kind, amount_minor)
-select id, order_id, 'cancellation', amount from unnest($1::uuid[], $2::uuid[], $3::bigint[])
-       c(id, order_id, amount)
+CREDIT_WHOLE = """
+with credit as (
+    insert into credits (id, order_id, kind, amount_minor)
+    select id, order_id, 'cancellation', amount from unnest($1::uuid[], $2::uuid[], $3::bigint[])
+           c(id, order_id, amount)
+    returning id, order_id),
+goods as (
+    update order_lines l
+       set cancelled = l.quantity, credited_minor = l.gross_minor,
+           credited_tax_minor = l.tax_minor
+      from credit c where l.order_id = c.order_id
+    returning c.id, l.line_no, new.cancelled - old.cancelled as quantity,
+              new.credited_tax_minor - old.credited_tax_minor as tax,
+              new.credited_minor - old.credited_minor as gross),
+shipping as (
+    update orders o
+       set credited_shipping_minor = o.shipping_minor,
+           credited_shipping_tax_minor = o.shipping_tax_minor
+      from credit c where o.id = c.order_id
+    returning c.id, 0 as line_no, 0 as quantity,
+              new.credited_shipping_tax_minor - old.credited_shipping_tax_minor as tax,
+              new.credited_shipping_minor - old.credited_shipping_minor as gross)
+insert into credit_lines (credit_id, line_no, quantity, net_minor, tax_minor, gross_minor)
+select id, line_no, quantity, gross - tax, tax, gross
+  from (select * from goods union all select * from shipping) p where quantity > 0 or gross > 0
 """
 
 
-async def add_credits(tx: Tx, credits_: Sequence[tuple[UUID, UUID, int]]) -> None:
-    """Add credits for cancelled orders: id, order, amount."""
-    await tx.execute(ADD_CREDITS, *(list(column) for column in zip(*credits_, strict=True)))
+async def credit_whole(tx: Tx, credits_: Sequence[tuple[UUID, UUID, int]]) -> None:
+    """Credit all that is left of cancelled orders: id, order, amount. Needs PostgreSQL 18."""
+    await tx.execute(CREDIT_WHOLE, *(list(column) for column in zip(*credits_, strict=True)))
 
 
 LINES = """
 select order_id, line_no, sku, quantity, title, unit_price_minor, net_minor, tax_minor, gross_minor,
-       tracked
+       tracked, cancelled
   from order_lines where order_id = any($1) order by order_id, line_no
 """
 
@@ -101,7 +130,7 @@ CONTACTS = "select order_id, contact from order_contacts where order_id = any($1
 async def contacts(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Contact | None]:
     """Map orders to whom to write to; None once that person is forgotten."""
     rows = await tx.fetch(CONTACTS, list(order_ids))
-    return {row["order_id"]: msgspec.convert(row["contact"], Contact | None) for row in rows}
+    return {row["order_id"]: msgspec.convert(row["contact"], KnownContact) for row in rows}
 
 
 STANDING = """
@@ -150,7 +179,8 @@ VIEW = """
 select o.id, o.number, o.customer_id, o.status, o.reason, o.payment_status, o.fulfilment_status,
        o.currency, o.locale, o.payment_method, o.shipping_method, o.tax_included, o.items_minor,
        o.discount_minor, o.shipping_minor, o.shipping_net_minor, o.shipping_tax_minor,
-       o.shipping_rate_bp, o.tax_minor, o.grand_minor, o.credited_minor, o.metadata, o.placed_at,
+       o.shipping_rate_bp, o.tax_minor, o.grand_minor, o.credited_minor, o.captured_minor,
+       o.refunded_minor, o.metadata, o.placed_at,
        o.pay_until, o.cart_id, o.reference, o.reference_time, c.contact, c.shipping_address,
        coalesce(c.billing_address, c.shipping_address) as billing_address,
        (select json_agg(json_build_object(
@@ -158,8 +188,49 @@ select o.id, o.number, o.customer_id, o.status, o.reason, o.payment_status, o.fu
                 'options', l.options, 'image', l.image, 'list_price_minor', l.list_price_minor,
                 'unit_price_minor', l.unit_price_minor, 'tax_class', l.tax_class,
                 'rate_bp', l.rate_bp, 'net_minor', l.net_minor, 'tax_minor', l.tax_minor,
-                'gross_minor', l.gross_minor) order by l.line_no)
-          from order_lines l where l.order_id = o.id) as lines
+                'gross_minor', l.gross_minor, 'cancelled', l.cancelled, 'shipped', l.shipped,
+                'delivered', l.delivered, 'announced', l.announced, 'returned', l.returned,
+                'credited_minor', l.credited_minor) order by l.line_no)
+          from order_lines l where l.order_id = o.id) as lines,
+       (select coalesce(json_agg(json_build_object(
+                'id', s.id, 'carrier', s.carrier, 'tracking', s.tracking,
+                'tracking_url', s.tracking_url, 'shipped_at', s.shipped_at,
+                'delivered_at', s.delivered_at,
+                'lines', (select json_agg(json_build_object(
+                                 'line_no', p.line_no, 'quantity', p.quantity) order by p.line_no)
+                            from shipment_lines p where p.shipment_id = s.id))
+                order by s.shipped_at, s.id), '[]')
+          from shipments s where s.order_id = o.id) as shipments,
+       (select coalesce(json_agg(json_build_object(
+                'id', r.id, 'order_id', o.id, 'number', o.number, 'customer_id', o.customer_id,
+                'status', r.status, 'note', r.note, 'rejection', r.rejection,
+                'requested_at', r.requested_at, 'decided_at', r.decided_at,
+                'credit_id', k.id, 'credited_minor', coalesce(k.amount_minor, 0),
+                'currency', o.currency,
+                'lines', (select json_agg(json_build_object(
+                                 'line_no', line_no, 'sku', g.sku, 'title', g.title,
+                                 'quantity', p.quantity, 'reason', p.reason,
+                                 'received', p.received, 'restocked', p.restocked)
+                                 order by line_no)
+                            from return_lines p join order_lines g using (line_no)
+                           where p.return_id = r.id and g.order_id = o.id))
+                order by r.requested_at, r.id), '[]')
+          from returns r left join credits k on k.return_id = r.id
+         where r.order_id = o.id) as returns,
+       (select coalesce(json_agg(json_build_object(
+                'id', k.id, 'kind', k.kind, 'amount_minor', k.amount_minor,
+                'return_id', k.return_id, 'reason', k.reason, 'created_at', k.created_at,
+                'lines', (select json_agg(json_build_object(
+                                 'line_no', nullif(p.line_no, 0), 'quantity', p.quantity,
+                                 'rate_bp', coalesce(g.rate_bp, o.shipping_rate_bp),
+                                 'net_minor', p.net_minor, 'tax_minor', p.tax_minor,
+                                 'gross_minor', p.gross_minor) order by p.line_no = 0, p.line_no)
+                            from credit_lines p
+                            left join order_lines g
+                                   on g.order_id = o.id and g.line_no = p.line_no
+                           where p.credit_id = k.id))
+                order by k.created_at, k.id), '[]')
+          from credits k where k.order_id = o.id) as credits
   from orders o join order_contacts c on c.order_id = o.id
  where o.id = any($1)
 """
