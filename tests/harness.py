@@ -11,7 +11,6 @@ import msgspec
 from joserfc.jwk import OKPKey
 
 from merkato.chassis import ask, ear, inbox, outbox
-from merkato.chassis.access import on_changed
 from merkato.chassis.allowance import Allowances
 from merkato.chassis.db import connected as db_connected
 from merkato.chassis.edge import edge
@@ -20,7 +19,6 @@ from merkato.chassis.keys import ApiKeys, key_hash
 from merkato.chassis.service import Resources
 from merkato.chassis.tokens import Tokens
 from merkato.config import SERVICES, Keys
-from merkato.contracts.users import AccessChanged
 
 
 def make_keys():
@@ -119,9 +117,7 @@ class Alone:
     def __init__(self, service, resources, app):
         self.service, self.resources, self.db = service, resources, resources.db
         self.request = Client(app)
-        self.inbox = inbox.Inbox(
-            self.db, service.name, {AccessChanged: on_changed, **service.hears}
-        )
+        self.inbox = inbox.Inbox(self.db, service.name, service.hears_all())
         self._position = 0
 
     async def said(self, event_type=None):
@@ -158,6 +154,16 @@ class Alone:
         while done := await every.job(self.resources):
             total += done
         return total
+
+    async def forget(self):
+        """Run both rounds of forgetting, with everything published before."""
+        for _ in range(2):
+            async with self.db.transaction() as tx:
+                await tx.execute(
+                    "update outbox set published_at = now() where published_at is null"
+                )
+                await tx.execute("update forgotten set next_at = now() where next_at is not null")
+            await self.service.forget_due(self.resources)
 
     async def fetch(self, sql, *values):
         async with self.db.reading() as tx:

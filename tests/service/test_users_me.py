@@ -234,6 +234,8 @@ async def test_erasing_leaves_nothing_personal(users):
     seen = (await users.request("GET", "/api/v1/me", token=token)).headers["etag"]
     gone = await users.request("DELETE", "/api/v1/me", token=token, headers={"If-Match": seen})
     assert (gone.status, gone.body) == (204, b"")
+    assert set(await mentions(users, "canary")) <= {"outbox", "answers"}
+    await users.forget()
     assert await mentions(users, "canary") == []
     assert [str(event.user_id) for event in await users.said(UserErased)] == [user_id]
     [changed] = await users.said(AccessChanged)

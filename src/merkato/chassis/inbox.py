@@ -145,11 +145,12 @@ class Inbox:
     async def _handle(self, heard: Sequence[Heard[Any]]) -> None:
         async with self.db.transaction() as tx:
             new = await self._note(tx, heard)
-            behind = await self._closed_keys(tx, new)
+            closed = await self._closed_keys(tx, new)
+            behind = {one.id for one in new if one.key in closed and _queues(one.event)}
             for one in new:
-                if one.key in behind and not one.event.last_value:
+                if one.id in behind:
                     await _set_aside(tx, one, "behind an event set aside", tries=0, after_s=0)
-            ready = [one for one in new if one.key not in behind or one.event.last_value]
+            ready = [one for one in new if one.id not in behind]
             for handler, events in self._rounds(ready):
                 await handler(tx, events)
         reach(f"{self.service}-handled")
@@ -238,6 +239,11 @@ class Inbox:
             return False
 
 
+def _queues(event: Event) -> bool:
+    """Tell whether an event waits behind those of its key that are set aside."""
+    return not event.last_value and not event.urgent
+
+
 def _is_due(row: Row) -> bool:
     return bool(row["state"] == "waiting" and row["next_try_at"] <= datetime.now(UTC))
 
@@ -313,12 +319,19 @@ delete from inbox where event_id in (
     select event_id from inbox where event_id < $1 order by event_id limit 5000)
 """
 KEEP_DAYS = 30  # at least as long as any outbox may publish again
+PRUNE_ENDED = """
+delete from set_aside where event_id in (
+    select event_id from set_aside
+     where ended_at < clock_timestamp() - make_interval(days => $1) limit 5000)
+"""
+KEEP_ENDED_DAYS = 14  # events that were set aside and are done, or were discarded
 
 
 async def prune(db: Database) -> int:
-    """Forget that events were heard which nobody can say again."""
+    """Forget that events were heard which nobody can say again, and those once set aside."""
     async with db.transaction() as tx:
-        return await tx.execute(PRUNE, first_id(datetime.now(UTC) - timedelta(days=KEEP_DAYS)))
+        heard = await tx.execute(PRUNE, first_id(datetime.now(UTC) - timedelta(days=KEEP_DAYS)))
+        return heard + await tx.execute(PRUNE_ENDED, KEEP_ENDED_DAYS)
 
 
 async def dead_letters(tx: Tx, limit: int = 100) -> list[Row]:

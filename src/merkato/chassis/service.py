@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import structlog
 
-from merkato.chassis import access, http, idempotency, inbox, outbox
+from merkato.chassis import access, forgetting, http, idempotency, inbox, outbox
 from merkato.chassis.allowance import Allowances
 from merkato.chassis.ask import App, Asks
 from merkato.chassis.bus import NatsBus
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 SETTLE_S = 5.0  # how soon events set aside are looked at again
 PRUNE_S = 60.0  # how often old rows are forgotten
+FORGET_S = 10.0  # how soon people are forgotten whose next round is due
 
 
 class Resources(msgspec.Struct, frozen=True):
@@ -62,6 +63,16 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Sequence[Every] = ()
     asks: Sequence[str] = ()  # other services, by name
     provides: Callable[[Resources], Mapping[str, object]] = _nothing  # arguments for routes
+    forgets: forgetting.Forgets = forgetting.nothing  # its part in forgetting people
+
+    def hears_all(self) -> inbox.Hears:
+        """Give all it hears, with what every service hears: changed access, and erasures."""
+        erasures = forgetting.hears(self.forgets, self.says, tuple(self.hears))
+        return {AccessChanged: access.on_changed, **erasures, **self.hears}
+
+    async def forget_due(self, resources: Resources) -> int:
+        """Forget people whose turn it is; a job of every service."""
+        return await forgetting.forget_due(resources.db, self.forgets, self.says, tuple(self.hears))
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +96,7 @@ async def running(service: Service, place: Place) -> AsyncIterator[App]:
         await db.migrate("merkato.chassis", f"merkato.{service.name}")
         asks = Asks({name: _late(place.apps, name) for name in service.asks}, place.tokens)
         resources = Resources(service.name, db, asks, place.tokens)
-        ears = inbox.Inbox(db, service.name, {AccessChanged: access.on_changed, **service.hears})
+        ears = inbox.Inbox(db, service.name, service.hears_all())
         keys = ApiKeys(Asks({"users": _late(place.apps, "users")}, place.tokens))
         app = http.app(
             service.routes,
@@ -119,6 +130,7 @@ async def _lead(service: Service, resources: Resources, bus: NatsBus, ears: inbo
     """Do what one process at a time does for a service: relay, hear, and its jobs."""
     keep = (
         Every("set-aside", SETTLE_S, lambda r: ears.retry_set_aside(r.db)),
+        Every(forgetting.BELL, FORGET_S, service.forget_due),
         Every("prune-outbox", PRUNE_S, lambda r: outbox.prune(r.db)),
         Every("prune-inbox", PRUNE_S, lambda r: inbox.prune(r.db)),
         Every("prune-answers", PRUNE_S, lambda r: idempotency.prune(r.db)),

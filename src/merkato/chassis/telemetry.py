@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import sys
 
 import msgspec
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 REGISTRY = CollectorRegistry()
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LAG_PERIOD_S = 0.5
+ROW = re.compile(r"\nDETAIL:.*?(?=\nHINT:|\n\n|\Z)", re.S)  # in the text of a database error
 IN_FLIGHT_BUSY = 8  # requests waiting at once from which on a process is busy
 PACE_S = 0.01  # least time from one batch of events to the next …
 PACE_BUSY_S = 0.05  # … in a busy process
@@ -43,6 +45,15 @@ def _serialise(event: object, **_: object) -> str:
     return msgspec.json.encode(event, enc_hook=repr).decode()
 
 
+def _without_rows(
+    _: object, __: str, entry: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Leave out what PostgreSQL quotes of rows in an error: they may be about people."""
+    if "exception" in entry:
+        entry["exception"] = ROW.sub("", entry["exception"])
+    return entry
+
+
 def configure(level: str = "info") -> None:
     """Write logs as one JSON object per line to standard error."""
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -52,6 +63,7 @@ def configure(level: str = "info") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
+            _without_rows,
             structlog.processors.JSONRenderer(serializer=_serialise),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),

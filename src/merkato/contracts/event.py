@@ -23,6 +23,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     type: ClassVar[str]
     public: ClassVar[tuple[str, ...]] = ()  # fields that logs, webhooks and partners may see
     last_value: ClassVar[bool] = False  # only the newest per key counts; it carries a `version`
+    urgent: ClassVar[bool] = False  # heard although earlier events of its key are set aside
 
     @property
     def key(self) -> str:

@@ -227,6 +227,14 @@ class OrderCredited(_AfterSale, frozen=True, kw_only=True):
     complete: bool  # nothing more is to be shipped
 
 
+class OrderErased(_AboutOrder, frozen=True, kw_only=True):
+    """Who bought is to be forgotten, not what was bought: every service overwrites the buyer."""
+
+    type: ClassVar[str] = "orders.order_erased.v1"
+    urgent: ClassVar[bool] = True
+    public: ClassVar[tuple[str, ...]] = ("order_id",)
+
+
 class OrderState(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to ``GET /api/v1/orders/{id}/state``, for service tokens only."""
 

@@ -20,6 +20,6 @@ STAFF = frozenset(
         "payments:write",
     }
 )
-ADMIN = STAFF | {"api-keys:read", "api-keys:write", "users:write"}
+ADMIN = STAFF | {"api-keys:read", "api-keys:write", "customers:erase", "users:write"}
 
 ROLES: dict[str, frozenset[str]] = {"customer": CUSTOMER, "staff": STAFF, "admin": ADMIN}

@@ -32,6 +32,7 @@ class UserErased(_AboutUser, frozen=True, kw_only=True):
     """A person asked to be forgotten: whoever keeps something personal overwrites it."""
 
     type: ClassVar[str] = "users.user_erased.v1"
+    urgent: ClassVar[bool] = True
     public: ClassVar[tuple[str, ...]] = ("user_id",)
 
 

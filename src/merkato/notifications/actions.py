@@ -59,14 +59,18 @@ def _say_failed(tx: Tx, id: UUID, channel: str, template: str, reason: str) -> N
     say(tx, said)
 
 
-async def erase(tx: Tx, users: Sequence[UUID]) -> None:
-    """Forget whom messages went to and what they said. A second time changes nothing."""
-    await store.erase_orders(tx, users)
-    rows = await store.lock_of_customers(tx, users)
+async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[str]:
+    """Forget whom messages went to and what they said; see chassis.forgetting.
+
+    By order, the messages about it that went to its buyer's address.
+    """
+    rows = await store.lock_of_people(tx, users, orders)
     await store.erase(tx, [row["id"] for row in rows])
+    order_ids = await store.erase_orders(tx, users, orders)
     for row in rows:
         if row["state"] == State.QUEUED:
             _say_failed(tx, row["id"], row["channel"], row["template"], "erased")
+    return [str(id) for id in (*order_ids, *(row["id"] for row in rows))]
 
 
 async def read(tx: Tx, id: UUID, user_id: UUID) -> Row:

@@ -30,7 +30,6 @@ from merkato.contracts.users import (
     RefreshTokenReused,
     RegistrationRepeated,
     StaffInvited,
-    UserErased,
 )
 from merkato.notifications import actions, store
 from merkato.notifications.domain import facts
@@ -57,12 +56,11 @@ TOLD = (
     EmailChanged,
     StaffInvited,
     StockLow,
-    UserErased,
 )
 
 
 async def on_fact(staff: facts.Staff, tx: Tx, heard: Sequence[Heard[Any]]) -> None:
-    """Queue a message for everybody who should know, and forget those who asked for it.
+    """Queue a message for everybody who should know.
 
     Raises NotYet for news of the payment of an order that was not heard of yet.
     """
@@ -79,9 +77,6 @@ async def on_fact(staff: facts.Staff, tx: Tx, heard: Sequence[Heard[Any]]) -> No
         order = known.get(event.order_id) if facts.needs_seen(event) else None
         told += facts.notices(event, order, staff)
     await actions.tell(tx, told)
-    erased = [event.user_id for event in events if isinstance(event, UserErased)]
-    if erased:
-        await actions.erase(tx, erased)
 
 
 def hears(staff: facts.Staff) -> Hears:

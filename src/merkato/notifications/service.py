@@ -31,6 +31,7 @@ def service(config: Config) -> Service:
         routes=http.ROUTES,
         says=(NotificationSent, NotificationFailed),
         hears=handlers.hears(Staff(settings.staff, settings.staff_locale)),
+        forgets=actions.forget,
         jobs=(Every(actions.MAIL, SEND_S, partial(jobs.send_due, office)),),
         asks=("orders", "users"),
         provides=provides,

@@ -157,23 +157,36 @@ async def postpone(tx: Tx, waits: Sequence[tuple[UUID, int, bool]]) -> None:
     await tx.execute(POSTPONE, ids, pauses, [int(not tried) for _, _, tried in waits])
 
 
-ERASE_ORDERS = "update orders_seen set email = null, name = null where customer_id = any($1)"
+ERASE_ORDERS = """
+update orders_seen set email = null, name = null
+ where customer_id = any($1) or order_id = any($2) returning order_id
+"""
 
 
-async def erase_orders(tx: Tx, users: Sequence[UUID]) -> None:
-    """Forget how to reach users about their orders."""
-    await tx.execute(ERASE_ORDERS, users)
+async def erase_orders(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[UUID]:
+    """Forget how to reach people about their orders; gives these orders."""
+    rows = await tx.fetch(ERASE_ORDERS, list(users), list(orders))
+    return [row["order_id"] for row in rows]
 
 
-LOCK_OF_CUSTOMERS = """
-select id, channel, template, state from messages where customer_id = any($1)
+LOCK_OF_PEOPLE = """
+select id, channel, template, state from messages
+ where customer_id = any($1)
+    or id in (select m.id from orders_seen s join messages m on m.recipient = s.email
+               where s.order_id = any($2) and m.data ->> 'order_id' = s.order_id::text)
+    or id in (select m.id from orders_seen s join messages m on m.recipient = s.email
+               where s.customer_id = any($1) and m.customer_id is null
+                 and m.template = 'message')
  order by id for no key update
 """
 
 
-async def lock_of_customers(tx: Tx, users: Sequence[UUID]) -> list[Row]:
-    """Lock all messages that concern users, in the order of their ids."""
-    return await tx.fetch(LOCK_OF_CUSTOMERS, users)
+async def lock_of_people(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[Row]:
+    """Lock all messages that concern users, or went to the buyers of orders, by id.
+
+    What staff wrote to an address by hand goes with the user who orders under it.
+    """
+    return await tx.fetch(LOCK_OF_PEOPLE, list(users), list(orders))
 
 
 ERASE = """

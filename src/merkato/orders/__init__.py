@@ -3,7 +3,7 @@
 Owns     carts, orders with their lines, transitions and credits; a copy of offers; tax and shipping
 Says     OrderPlaced, OrderConfirmed, OrderCancelled, LinesShipped, ShipmentDelivered,
          ReturnRequested, ReturnReceived, ReturnRejected, OrderCredited
-Hears    VariantPriced, Payment*, ReservationLost, UserErased
+Hears    VariantPriced, Payment*, ReservationLost, UserErased, OrderErased
 Asks     inventory (hold these lines), payments (what became of the money?)
 Answers  /api/v1/carts, /api/v1/orders, /api/v1/shipments, /api/v1/returns,
          /api/v1/shipping-methods

@@ -16,11 +16,10 @@ from merkato.contracts.payments import (
     PaymentVoided,
     RefundFailed,
 )
-from merkato.contracts.users import UserErased
 from merkato.orders.actions import life as actions
 from merkato.orders.actions.placing import newest_offers
 from merkato.orders.domain.life import Verdict
-from merkato.orders.store import life, offers
+from merkato.orders.store import offers
 
 
 async def on_verdict(tx: Tx, heard: Sequence[Heard[Verdict]]) -> None:
@@ -38,14 +37,6 @@ async def on_priced(tx: Tx, heard: Sequence[Heard[VariantPriced]]) -> None:
     await offers.keep_offers(tx, newest_offers([one.event for one in heard]))
 
 
-async def on_erased(tx: Tx, heard: Sequence[Heard[UserErased]]) -> None:
-    """Forget who bought."""
-    people = [one.event.user_id for one in heard]
-    await life.forget(tx, people)
-    await life.forget_carts(tx, people)
-    await life.forget_said(tx, people)
-
-
 HEARS: Hears = {
     PaymentAuthorised: on_verdict,
     PaymentCaptured: on_verdict,
@@ -56,5 +47,4 @@ HEARS: Hears = {
     RefundFailed: on_verdict,
     ReservationLost: on_verdict,
     VariantPriced: on_priced,
-    UserErased: on_erased,
 }

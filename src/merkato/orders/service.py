@@ -7,6 +7,7 @@ from merkato.contracts.orders import (
     OrderCancelled,
     OrderConfirmed,
     OrderCredited,
+    OrderErased,
     OrderPlaced,
     ReturnReceived,
     ReturnRejected,
@@ -14,6 +15,7 @@ from merkato.contracts.orders import (
     ShipmentDelivered,
 )
 from merkato.orders import handlers, http, jobs
+from merkato.orders.actions import people
 from merkato.orders.http.desk import Desk
 
 SECRET_CHARS_MIN = 32
@@ -44,8 +46,10 @@ def service(config: Config) -> Service:
             ReturnReceived,
             ReturnRejected,
             OrderCredited,
+            OrderErased,
         ),
         hears=handlers.HEARS,
+        forgets=people.forget,
         jobs=(Every("watch", 5, jobs.watch),),
         asks=("inventory", "payments"),
         provides=lambda resources: {"desk": Desk(resources.db, resources.asks, settings)},

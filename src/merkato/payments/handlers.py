@@ -1,13 +1,14 @@
 """What payments does on hearing of orders and of people who want to be forgotten."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from merkato.chassis.db import Tx
 from merkato.chassis.inbox import Heard, Hears
 from merkato.contracts.orders import OrderCancelled, OrderPlaced
-from merkato.contracts.users import UserErased
 from merkato.payments import actions
 from merkato.payments.store import payments as store
+from merkato.payments.store import webhooks
 
 
 async def on_order(tx: Tx, heard: Sequence[Heard[OrderPlaced | OrderCancelled]]) -> None:
@@ -15,9 +16,13 @@ async def on_order(tx: Tx, heard: Sequence[Heard[OrderPlaced | OrderCancelled]])
     await actions.follow_orders(tx, [actions.Told(one.id, one.event) for one in heard])
 
 
-async def on_user_erased(tx: Tx, heard: Sequence[Heard[UserErased]]) -> None:
-    """Forget what is said about them."""
-    await store.forget(tx, [one.event.user_id for one in heard])
+async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[str]:
+    """Forget what is said about people; money stays. See chassis.forgetting."""
+    rows = await store.of_people(tx, users, orders)
+    ids = [row["id"] for row in rows]
+    await store.forget_notes(tx, ids)
+    await webhooks.forget(tx, ids)
+    return [str(id) for row in rows for id in (row["id"], row["order_id"])]
 
 
-HEARS: Hears = {OrderPlaced: on_order, OrderCancelled: on_order, UserErased: on_user_erased}
+HEARS: Hears = {OrderPlaced: on_order, OrderCancelled: on_order}

@@ -37,6 +37,7 @@ def service(config: Config) -> Service:
             RefundFailed,
         ),
         hears=handlers.HEARS,
+        forgets=handlers.forget,
         jobs=(
             Every(actions.ASK, POLL_S, ask),
             Every(actions.LOOK, POLL_S, jobs.look_at_webhooks),

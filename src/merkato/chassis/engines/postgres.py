@@ -49,6 +49,7 @@ _SETTINGS = {
     # What it writes down.
     "log_line_prefix": "%m [%p] %q%u@%d ",
     "log_checkpoints": "off",
+    "log_error_verbosity": "terse",  # without DETAIL, which quotes rows, and so people
     "log_timezone": "UTC",
     "timezone": "UTC",
 }

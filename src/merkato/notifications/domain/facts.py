@@ -133,7 +133,9 @@ def notices(event: Event, order: Seen | None, staff: Staff) -> list[Notice]:
             return _about_payment(event, order)
         case StockLow() | RefundFailed() | ReservationLost():
             return [_to_staff(event, order, address, staff.locale) for address in staff.addresses]
-    return [_about_account(event)] if isinstance(event, Asked) else []
+    if isinstance(event, Asked) and event.email:  # it is empty once its owner was erased
+        return [_about_account(event)]
+    return []
 
 
 def greeting_name(name: str | None) -> str | None:

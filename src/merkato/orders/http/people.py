@@ -1,12 +1,51 @@
-"""What orders tells other services about the people who ordered. None of it is kept or logged."""
+"""The people who ordered: what other services may ask about them, and how they are forgotten."""
 
+from typing import Any
+from uuid import UUID
+
+import msgspec
 from litestar import Response, post
 
-from merkato.chassis.http import SERVICE
-from merkato.chassis.tokens import thing_token
+from merkato.chassis.db import Tx
+from merkato.chassis.http import SERVICE, IdempotencyKey, respond, staff
+from merkato.chassis.idempotency import Answer, answer, once, parse_key
+from merkato.chassis.tokens import Caller, thing_token
 from merkato.contracts.orders import OrdersAsked, OrderTokens
+from merkato.contracts.problem import Validation
+from merkato.contracts.values import Email
+from merkato.orders.actions import people as actions
 from merkato.orders.http.desk import Desk
 from merkato.orders.store import people
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /orders/erasures``: one order, or all of a guest's by mail address."""
+
+    order_id: UUID | None = None
+    email: Email | None = None
+
+
+@post("/api/v1/orders/erasures", policy=staff("customers:erase"), status_code=200)
+async def erase_buyer(
+    data: Erasure, caller: Caller, desk: Desk, idempotency_key: IdempotencyKey = None
+) -> Response[bytes]:
+    """Forget who bought, here and in every service; money, goods and tax stay.
+
+    By e-mail, guests' orders only: those of an account are erased with it, and are counted as
+    `of_accounts`. Again is harmless.
+    """
+    key = parse_key(idempotency_key, required=False)
+    if (data.order_id is None) == (data.email is None):
+        raise Validation.at("/order_id", "Send either order_id or email.")
+
+    async def work(tx: Tx) -> Answer:
+        if data.order_id is not None:
+            return answer(200, await actions.erase_order(tx, data.order_id))
+        assert data.email is not None, "one of them is there"
+        return answer(200, await actions.erase_guest(tx, data.email))
+
+    scope = (caller.principal, "POST /orders/erasures", key)
+    return respond(await once(desk.db, scope, data, work))
 
 
 @post("/api/v1/orders/tokens", policy=SERVICE, status_code=200)
@@ -19,4 +58,4 @@ async def give_tokens(data: OrdersAsked, desk: Desk) -> Response[OrderTokens]:
     return Response(OrderTokens(tokens=tokens), headers={"Cache-Control": "no-store"})
 
 
-ROUTES = (give_tokens,)
+ROUTES: tuple[Any, ...] = (erase_buyer, give_tokens)

@@ -279,35 +279,6 @@ async def timeline(tx: Tx, order_id: UUID) -> list[Row]:
     return await tx.fetch(TIMELINE, order_id)
 
 
-FORGET = """
-update order_contacts set contact = null, shipping_address = null, billing_address = null
- where order_id in (select id from orders where customer_id = any($1))
-"""
-FORGET_CARTS = """
-update carts set contact = null, shipping_address = null, billing_address = null
- where customer_id = any($1)
-"""
-FORGET_SAID = """
-update outbox set hidden = null where hidden is not null
-   and key in (select id::text from orders where customer_id = any($1))
-"""
-
-
-async def forget(tx: Tx, customer_ids: Sequence[UUID]) -> None:
-    """Overwrite who bought; what was bought for how much stays. Harmless to repeat."""
-    await tx.execute(FORGET, list(customer_ids))
-
-
-async def forget_carts(tx: Tx, customer_ids: Sequence[UUID]) -> None:
-    """Overwrite whom carts are for."""
-    await tx.execute(FORGET_CARTS, list(customer_ids))
-
-
-async def forget_said(tx: Tx, customer_ids: Sequence[UUID]) -> None:
-    """Blank what events said about people."""
-    await tx.execute(FORGET_SAID, list(customer_ids))
-
-
 HIDE_TOKENS = """
 update outbox set hidden = (hidden::jsonb - 'payment_token')::text
  where key = any($1) and type = 'orders.order_placed.v1' and published_at is not null

@@ -164,19 +164,25 @@ def _postings(
     ]
 
 
-FORGET = """
-with gone as (
-    update payments set note = '', version = version + 1
-     where customer_id = any($1::uuid[]) returning id
-)
-update webhooks set body = ''
- where reference in (select o.reference from operations o join gone on gone.id = o.payment_id)
+OF_PEOPLE = """
+select id, order_id from payments where customer_id = any($1) or order_id = any($2)
+ order by id for no key update
 """
 
 
-async def forget(tx: Tx, user_ids: Sequence[UUID]) -> None:
-    """Blank what is said about people; money stays."""
-    await tx.execute(FORGET, user_ids)
+async def of_people(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[Row]:
+    """Lock the payments of users, and those of orders, by id."""
+    return await tx.fetch(OF_PEOPLE, list(users), list(orders))
+
+
+FORGET_NOTES = """
+update payments set note = '', version = version + 1 where id = any($1) and note <> ''
+"""
+
+
+async def forget_notes(tx: Tx, payment_ids: Sequence[UUID]) -> None:
+    """Blank what staff noted on locked payments."""
+    await tx.execute(FORGET_NOTES, list(payment_ids))
 
 
 NOTE = """

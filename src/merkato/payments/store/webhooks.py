@@ -1,5 +1,8 @@
 """What processors told us, as it came, and the operations it speaks of."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from merkato.chassis.db import Tx
 from merkato.payments.domain.payment import Notice
 
@@ -48,3 +51,14 @@ async def look_at(tx: Tx, limit: int) -> int:
     What is being asked about now, or soon, is left alone. Gives how many were looked at.
     """
     return await tx.execute(LOOK, limit)
+
+
+FORGET = """
+update webhooks w set body = '' from operations o
+ where o.payment_id = any($1) and (w.reference = o.reference or w.key = o.key) and w.body <> ''
+"""
+
+
+async def forget(tx: Tx, payment_ids: Sequence[UUID]) -> None:
+    """Blank what processors told us about payments; that they told it stays."""
+    await tx.execute(FORGET, list(payment_ids))

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from merkato.chassis import forgetting
 from merkato.chassis.db import Tx
 from merkato.chassis.ids import new_id
 from merkato.chassis.outbox import say
@@ -140,12 +141,11 @@ async def erase(tx: Tx, user_id: UUID, expected_version: int | None = None) -> N
     await logins.forgive(tx, account.email_key)
     await store.erase(tx, user_id)
     await store.delete_addresses(tx, user_id)
-    await store.blank_outbox(tx, user_id)
-    await store.forget_answers(tx, user_id)
     await login_store.delete_sessions(tx, user_id)
     await key_store.revoke_of(tx, user_id)
     for purpose in ("verify", "reset"):
         await login_store.drop_email_tokens(tx, user_id, purpose)
+    await forgetting.note(tx, [user_id], [])
     say(tx, UserErased(user_id=user_id))
     await logins.refuse_older(tx, user_id)
 

@@ -164,25 +164,6 @@ async def erase(tx: Tx, user_id: UUID) -> None:
     await tx.execute(ERASE, user_id)
 
 
-BLANK_OUTBOX = """
-update outbox set hidden = '{"email":"","name":null,"locale":"en"}'
- where key = $1 and hidden is not null
-"""
-
-
-async def blank_outbox(tx: Tx, user_id: UUID) -> None:
-    """Overwrite what is personal in what was said; the events stay readable."""
-    await tx.execute(BLANK_OUTBOX, str(user_id))
-
-
-FORGET_ANSWERS = "delete from answers where principal = $1"
-
-
-async def forget_answers(tx: Tx, user_id: UUID) -> None:
-    """Delete answers kept for Idempotency-Keys: they quote addresses."""
-    await tx.execute(FORGET_ANSWERS, f"user:{user_id}")
-
-
 # Among all who match, newest first; a search reads the newest rows until a page is full.
 PAGE = """
 select id, email, email_key, email_verified, name, locale, password_hash, role, blocked, metadata,
