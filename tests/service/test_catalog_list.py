@@ -169,6 +169,8 @@ async def test_a_page_says_what_a_list_shows(catalog):
             }
         ],
         "next_cursor": None,
+        "corrected": None,
+        "facets": None,
     }
 
 
@@ -209,3 +211,102 @@ async def test_what_a_list_does_not_know_is_refused(catalog):
     assert (await catalog.request("GET", f"{PRODUCTS}?{many}")).status == 422
     for odd in ("q=%ff%fe", "q=%F0%9F%8D%B5", "q=a%26b", "attr.a=%ff", "q=" + 100 * "a%20"):
         assert (await catalog.request("GET", f"{PRODUCTS}?{odd}")).status == 200, odd
+
+
+async def test_mistakes_in_typing_are_corrected(catalog):
+    await add(catalog, "Copper kettle", minor=4_000)
+    await add(catalog, "Kitchen knife", minor=2_000)
+    await add(catalog, "Überwurf", minor=3_000)
+
+    async def meant(q, more=""):
+        answer = (await catalog.request("GET", f"{PRODUCTS}?q={q}{more}")).json()
+        return answer["corrected"], [item["title"] for item in answer["items"]]
+
+    assert await meant("kettle") == (None, ["Copper kettle"])
+    for q in ("ketlte", "kettl3", "kettel", "cettle", "kkettle"):
+        assert await meant(q) == ("kettle", ["Copper kettle"]), q
+    assert await meant("coper+ketlte") == ("copper kettle", ["Copper kettle"])
+    assert await meant("uberwruf", "&sort=price") == ("uberwurf", ["Überwurf"])
+    assert await meant("kettle+knife") == (None, [])  # both are words: nothing to correct
+    assert await meant("ketlte", "&max_price=100") == ("kettle", [])
+    assert await meant("xylophone") == (None, [])
+    assert await meant("kni") == (None, ["Kitchen knife"])  # a beginning is no mistake
+
+
+async def test_pages_of_a_corrected_search_go_on(catalog):
+    for number in range(5):
+        await add(catalog, f"Kettle {number}")
+    first = (await catalog.request("GET", f"{PRODUCTS}?q=ketlte&limit=3")).json()
+    more = f"{PRODUCTS}?q=ketlte&limit=3&cursor={first['next_cursor']}"
+    second = (await catalog.request("GET", more)).json()
+    shown = [item["title"] for page in (first, second) for item in page["items"]]
+    assert sorted(shown) == [f"Kettle {number}" for number in range(5)]
+    assert (second["corrected"], second["next_cursor"]) == ("kettle", None)
+
+
+async def facets(catalog, query=""):
+    answer = await catalog.request("GET", f"{PRODUCTS}?facets=true&{query}")
+    assert answer.status == 200, answer
+    return answer.json()["facets"]
+
+
+def counts(found):
+    return {one["value"]: one["count"] for one in found}
+
+
+async def test_facets_count_what_fits(catalog):
+    await add(catalog, "A cup", minor=100, attributes={"colour": "moss", "size": 1, "new": True})
+    await add(catalog, "B cup", minor=200, attributes={"colour": "sand", "size": 2})
+    await add(catalog, "C bowl", attributes={"colour": "moss", "size": 2})
+    await add(catalog, "D cup", minor=300, status="draft", attributes={"colour": "red"})
+    await catalog.hear(StockChanged(sku="SKU-A-cup", available=9, version=1))
+    found = await facets(catalog)
+    assert found["total"] == 3
+    assert counts(found["attributes"]["colour"]) == {"moss": 2, "sand": 1}
+    assert counts(found["attributes"]["size"]) == {1: 1, 2: 2}
+    assert counts(found["attributes"]["new"]) == {True: 1}
+    assert found["price"] == {"min_minor": 100, "max_minor": 200}
+    assert found["in_stock"] == {"yes": 1, "no": 2}
+    found = await facets(catalog, "q=cup")
+    assert (found["total"], counts(found["attributes"]["colour"])) == (2, {"moss": 1, "sand": 1})
+    assert (await facets(catalog, "currency=JPY"))["price"] == {
+        "min_minor": None,
+        "max_minor": None,
+    }
+
+
+async def test_a_filters_own_choices_are_counted_without_it(catalog):
+    await add(catalog, "A", minor=100, attributes={"colour": "moss", "size": 1})
+    await add(catalog, "B", minor=200, attributes={"colour": "sand", "size": 1})
+    await add(catalog, "C", minor=300, attributes={"colour": "moss", "size": 2})
+    await catalog.hear(StockChanged(sku="SKU-A", available=9, version=1))
+    found = await facets(catalog, "attr.colour=moss&in_stock=true&max_price=150")
+    assert found["total"] == 1
+    assert counts(found["attributes"]["colour"]) == {"moss": 1}  # sand is neither there nor cheap
+    assert counts(found["attributes"]["size"]) == {1: 1}
+    assert found["in_stock"] == {"yes": 1, "no": 0}
+    assert found["price"] == {"min_minor": 100, "max_minor": 100}
+    found = await facets(catalog, "attr.colour=moss&attr.size=1")
+    assert counts(found["attributes"]["colour"]) == {"moss": 1, "sand": 1}
+    assert counts(found["attributes"]["size"]) == {1: 1, 2: 1}
+    assert found["price"] == {"min_minor": 100, "max_minor": 100}
+    found = await facets(catalog, "min_price=250")
+    assert (found["total"], found["price"]) == (1, {"min_minor": 100, "max_minor": 300})
+
+
+async def test_categories_count_what_is_below_them(catalog):
+    async def category(title, parent=None):
+        body = {"parent_id": parent, "texts": {"en": {"title": title}}}
+        return (await catalog.request("POST", "/api/v1/categories", body, token=STAFF)).json()["id"]
+
+    kitchen = await category("Kitchen")
+    mugs, knives = await category("Mugs", kitchen), await category("Knives", kitchen)
+    await add(catalog, "Mug", categories=[mugs], attributes={"colour": "moss"})
+    await add(catalog, "Knife", categories=[knives, kitchen])
+    for query in ("", "category=mugs", "category=kitchen"):
+        found = await facets(catalog, query)
+        assert {one["slug"]: one["count"] for one in found["category"]} == {
+            "kitchen": 2, "mugs": 1, "knives": 1
+        }, query  # fmt: skip
+        assert found["total"] == (1 if query == "category=mugs" else 2)
+    assert {one["parent_id"] for one in found["category"]} == {None, kitchen}

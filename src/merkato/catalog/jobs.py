@@ -11,7 +11,6 @@ async def tell_prices(resources: Resources) -> int:
     """Say what has a new price since a moment ago, by its `valid_from`. Gives how many products."""
     async with resources.db.reading() as tx:
         due = await store.prices_due(tx, DUE_MAX)
-    for product_id in due:
-        async with resources.db.transaction() as tx:
-            await actions.tell_prices(tx, product_id)
+    async with resources.db.transaction() as tx:
+        await actions.tell_prices(tx, due)
     return len(due)

@@ -32,5 +32,6 @@ def service(config: Config) -> Service:
         provides=lambda resources: {
             "shop": http.Shop(settings.default_locale, settings.default_currency),
             "pages": http.Pages(resources.db),
+            "counts": http.Counts(resources.db),
         },
     )

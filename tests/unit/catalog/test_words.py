@@ -4,11 +4,15 @@ import pytest
 
 from merkato.catalog.domain.words import (
     WORDS_MAX,
+    corrected_query,
+    distance,
     fallbacks,
     fold,
     is_uuid,
     language,
+    nearest,
     search_query,
+    search_words,
     slugify,
 )
 
@@ -33,10 +37,33 @@ def test_fold(text, folded):
 
 
 def test_a_search_is_words_and_the_beginning_of_one():
-    assert search_query("Red MUG ") == "red & mug:*"
-    assert search_query("a!b & (c | d') :*") == "a & b & c & d:*"
-    assert search_query("  '&|!:*()<-> ") == ""
-    assert len(search_query("x " * 100).split(" & ")) == WORDS_MAX
+    assert search_query(search_words("Red MUG ")) == "red & mug:*"
+    assert search_query(search_words("a!b & (c | d') :*")) == "a & b & c & d:*"
+    assert search_words("  '&|!:*()<-> ") == []
+    assert len(search_words("x " * 100)) == WORDS_MAX
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "strokes"),
+    [
+        ("kettle", "kettle", 0), ("ketlte", "kettle", 1), ("kettl", "kettle", 1),
+        ("cettle", "kettle", 1), ("kketle", "kettle", 2), ("", "abc", 3), ("abc", "", 3),
+        ("ca", "abc", 3), ("sand", "moss", 4),
+    ],
+)  # fmt: skip
+def test_strokes_between_words(one, other, strokes):
+    assert distance(one, other) == strokes == distance(other, one)
+
+
+def test_words_are_corrected_to_the_nearest_if_one_is_near():
+    assert nearest("ketlte", ["kettles", "kettle", "nettle"]) == ["kettle"]
+    assert nearest("mugg", ["mug", "muggs", "much"]) == ["mug", "muggs"]
+    assert nearest("mgu", ["mug"]) == []  # too short to guess
+    assert nearest("plato", ["plating"]) == []
+    assert corrected_query(["coper", "mug"], {"coper": ["copper"]}) == (
+        "(copper) & (mug)", "copper mug",
+    )  # fmt: skip
+    assert corrected_query(["xylo", "mug"], {"xylo": []}) == ("(xylo) & (mug)", "xylo mug")
 
 
 def test_slugs():

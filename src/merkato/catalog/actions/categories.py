@@ -5,8 +5,9 @@ from uuid import UUID
 
 import msgspec
 
-from merkato.catalog.actions.products import announce
+from merkato.catalog.actions.products import write
 from merkato.catalog.domain.categories import DEPTH_MAX, Category, CategoryPatch, NewCategory
+from merkato.catalog.domain.products import Change
 from merkato.catalog.domain.words import Words, checked_texts
 from merkato.catalog.store import categories as store
 from merkato.catalog.store import products
@@ -57,7 +58,7 @@ async def delete(tx: Tx, category_id: UUID, expected: int) -> None:
     await store.hold_tree(tx)
     members = await store.members(tx, category_id, PRODUCTS_MAX + 1)
     # Products are locked before the category, as whoever changes a product's categories does.
-    found = [await products.lock(tx, product_id) for product_id in members[:PRODUCTS_MAX]]
+    found = await products.lock(tx, members[:PRODUCTS_MAX])
     await _lock(tx, category_id, expected)
     if await store.has_children(tx, category_id):
         raise StateConflict("Move or delete the categories below it first.")
@@ -65,13 +66,12 @@ async def delete(tx: Tx, category_id: UUID, expected: int) -> None:
         raise StateConflict(f"More than {PRODUCTS_MAX} products are in it; move them first.")
     if members != await store.members(tx, category_id, PRODUCTS_MAX + 1):
         raise StateConflict("Its products have changed meanwhile; try again.")
-    for before in found:
-        if before is not None:
-            left = tuple(other for other in before.categories if other != category_id)
-            after = msgspec.structs.replace(before, categories=left, version=before.version + 1)
-            await products.update(tx, after)
-            await products.replace_categories(tx, after)
-            await announce(tx, before, after, [])
+    changes = []
+    for before in found.values():
+        left = tuple(other for other in before.categories if other != category_id)
+        after = msgspec.structs.replace(before, categories=left, version=before.version + 1)
+        changes.append(Change(before, after, frozenset()))
+    await write(tx, changes)
     await store.delete(tx, category_id)
 
 

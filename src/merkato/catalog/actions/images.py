@@ -5,12 +5,11 @@ from uuid import UUID
 import msgspec
 
 from merkato.catalog.actions.pictures import Encoded
-from merkato.catalog.actions.products import announce, lock
+from merkato.catalog.actions.products import lock, write
 from merkato.catalog.domain import images as domain
 from merkato.catalog.domain.images import IMAGES_MAX, Image, ImagePatch
-from merkato.catalog.domain.products import Product
+from merkato.catalog.domain.products import Change, Product
 from merkato.catalog.store import images as store
-from merkato.catalog.store import products
 from merkato.chassis.db import Tx
 from merkato.contracts.problem import StateConflict
 
@@ -56,7 +55,6 @@ async def remove(tx: Tx, product_id: UUID, image_id: UUID, expected: int) -> Non
 async def _replace(tx: Tx, before: Product, images: tuple[Image, ...]) -> None:
     after = msgspec.structs.replace(before, images=images, version=before.version + 1)
     await store.replace(tx, after)
-    await products.update(tx, after)
     covered = domain.cover(before.images) != domain.cover(images)
-    own = [variant.sku for variant in after.variants if not variant.image]
-    await announce(tx, before, after, own if covered else [])
+    shown = (variant.sku for variant in after.variants if covered and not variant.image)
+    await write(tx, [Change(before, after, frozenset(shown))])

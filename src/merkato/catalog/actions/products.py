@@ -7,6 +7,7 @@ import msgspec
 
 from merkato.catalog.domain import products as domain
 from merkato.catalog.domain.products import (
+    Change,
     NewProduct,
     PriceRow,
     Product,
@@ -44,12 +45,8 @@ async def create(tx: Tx, product_id: UUID, new: NewProduct, default_locale: str)
     domain.check_variants(product.options, product.variants)
     for place, variant in enumerate(new.variants):
         await _check_prices(tx, variant.prices or (), f"/variants/{place}/prices")
-    await store.insert(tx, product)
-    await _put_texts(tx, product)
-    await _put_categories(tx, product)
-    await _add_variants(tx, product, product.variants, 0)
-    await store.replace_prices(tx, {v.sku: v.prices or () for v in new.variants})
-    await announce(tx, None, product, [variant.sku for variant in product.variants])
+    rows = {v.sku: v.prices or () for v in new.variants}
+    await write(tx, [Change(None, product, frozenset(rows), rows)])
 
 
 async def change(
@@ -58,14 +55,9 @@ async def change(
     """Change a product. Raises NotFound, PreconditionFailed, Validation and StateConflict."""
     before = await lock(tx, product_id, expected)
     after = domain.patched(before, patch, default_locale)
-    await store.update(tx, after)
-    living = before.status != "archived", after.status != "archived"
-    if after.texts != before.texts or living[0] != living[1]:
-        await _put_texts(tx, after)
-    if after.categories != before.categories:
-        await _put_categories(tx, after)
     differs = domain.sells_differently(before, after)
-    await announce(tx, before, after, [v.sku for v in after.variants] if differs else [])
+    skus = frozenset(v.sku for v in after.variants if differs)
+    await write(tx, [Change(before, after, skus)])
 
 
 async def archive(tx: Tx, product_id: UUID, expected: int, default_locale: str) -> None:
@@ -98,14 +90,8 @@ async def put_variant(
     after = _next(before, variants)
     domain.check_variants(after.options, after.variants, "")
     await _check_prices(tx, body.prices or ())
-    if known is None:
-        await _add_variants(tx, after, [variant], len(before.variants))
-    else:
-        await store.update_variant(tx, variant)
-    if body.prices is not None:
-        await store.replace_prices(tx, {variant.sku: body.prices})
-    await store.update(tx, after)
-    await announce(tx, before, after, [variant.sku])
+    rows = {} if body.prices is None else {variant.sku: body.prices}
+    await write(tx, [Change(before, after, frozenset([variant.sku]), rows)])
     return known is None
 
 
@@ -122,9 +108,7 @@ async def archive_variant(tx: Tx, product_id: UUID, sku: str, expected: int) -> 
         return
     gone = msgspec.structs.replace(known, archived=True)
     after = _next(before, tuple(gone if v is known else v for v in before.variants))
-    await store.update_variant(tx, gone)
-    await store.update(tx, after)
-    await announce(tx, before, after, [gone.sku])
+    await write(tx, [Change(before, after, frozenset([gone.sku]))])
 
 
 async def put_prices(tx: Tx, sku: str, rows: Sequence[PriceRow], expected: int) -> UUID:
@@ -141,23 +125,24 @@ async def put_prices(tx: Tx, sku: str, rows: Sequence[PriceRow], expected: int) 
     if known is None:
         raise NotFound("There is no such variant.")
     after = _next(before, before.variants)
-    await store.replace_prices(tx, {known.sku: rows})
-    await store.update(tx, after)
-    await announce(tx, before, after, [known.sku])
+    await write(tx, [Change(before, after, frozenset([known.sku]), {known.sku: rows})])
     return product_id
 
 
-async def tell_prices(tx: Tx, product_id: UUID) -> None:
+async def tell_prices(tx: Tx, product_ids: Sequence[UUID]) -> None:
     """Say anew what is sold at a price that has come into force since it was said."""
-    product = await store.lock(tx, product_id)
-    if product is not None:
-        skus = await store.due_of(tx, product_id)
-        await announce(tx, product, product, skus)
+    found = await store.lock(tx, product_ids)
+    due = await store.due_of(tx, list(found))
+    changes = [
+        Change(product, product, frozenset(v.sku for v in product.variants) & due)
+        for product in found.values()
+    ]
+    await announce(tx, changes)
 
 
 async def lock(tx: Tx, product_id: UUID, expected: int | None) -> Product:
     """Read a product and keep others from changing it. Raises NotFound and PreconditionFailed."""
-    product = await store.lock(tx, product_id)
+    product = (await store.lock(tx, [product_id])).get(product_id)
     if product is None:
         raise NotFound("There is no such product.")
     if expected is not None and product.version != expected:
@@ -189,47 +174,57 @@ def _variant(sku: str, body: VariantBody) -> Variant:
     )  # fmt: skip
 
 
-async def _put_texts(tx: Tx, product: Product) -> None:
-    taken = await store.replace_texts(tx, product)
-    if taken is not None:
-        slug = product.texts[taken].slug
-        raise StateConflict(f"Another product has the slug {slug} in {taken}.")
+async def write(tx: Tx, changes: Sequence[Change]) -> None:
+    """Keep products that are new or changed, and say so; rows that exist are locked.
 
-
-async def _put_categories(tx: Tx, product: Product) -> None:
-    if not await store.replace_categories(tx, product):
+    Raises StateConflict when a slug or a sku is taken, Validation for a category that is not there.
+    """
+    await store.insert(tx, [one.after for one in changes if one.before is None])
+    await store.update(tx, [one.after for one in changes if one.before is not None])
+    texts = [one.after for one in changes if one.texts_differ]
+    if texts and (taken := await store.replace_texts(tx, texts)):
+        raise StateConflict(f"Another product has the slug {taken[1]} in {taken[0]}.")
+    moved = [one.after for one in changes if one.categories_differ]
+    if moved and not await store.replace_categories(tx, moved):
         raise Validation.at("/categories", "One of the categories does not exist.")
+    if new := [(one.after, variant) for one in changes for variant in one.new_variants]:
+        sku = await store.add_variants(tx, new)
+        if sku is not None:
+            raise StateConflict(f"The sku {sku} is taken.")
+    if other := [variant for one in changes for variant in one.changed_variants]:
+        await store.update_variants(tx, other)
+    if prices := {sku: rows for one in changes for sku, rows in one.prices.items()}:
+        await store.replace_prices(tx, prices)
+    await announce(tx, changes)
 
 
-async def _add_variants(tx: Tx, product: Product, variants: Sequence[Variant], first: int) -> None:
-    taken = await store.add_variants(tx, product.id, variants, first)
-    if taken is not None:
-        raise StateConflict(f"The sku {taken} is taken.")
+async def announce(tx: Tx, changes: Sequence[Change]) -> None:
+    """Say what has changed: of each product, and of its skus that are sold differently, whole."""
+    told = await _priced(tx, changes)
+    await store.show(tx, told)
+    for change, product in zip(changes, told, strict=True):
+        about = domain.news(change.before, change.after)
+        if about is not None:
+            say(tx, about)
+        say(tx, *(domain.priced(product, v) for v in product.variants if v.sku in change.skus))
 
 
-async def announce(tx: Tx, before: Product | None, after: Product, skus: Sequence[str]) -> None:
-    """Say what has changed: the product, and these skus whole. All rows are locked."""
-    told = await _price(tx, after, sorted(skus))
-    lowest = domain.lowest_prices(told.variants)
-    await store.show(tx, after.id, lowest, domain.shown_image(after))
-    await store.show_stock(tx, [after.id])
-    about = domain.news(before, after)
-    if about is not None:
-        say(tx, about)
-    say(tx, *(domain.priced(told, v) for v in told.variants if v.sku in skus))
-
-
-async def _price(tx: Tx, product: Product, skus: Sequence[str]) -> Product:
-    """Read the prices in force of these skus and count what is said of them."""
+async def _priced(tx: Tx, changes: Sequence[Change]) -> list[Product]:
+    """Read the prices in force of what will be said, and count what is said of each sku."""
+    skus = sorted(sku for change in changes for sku in change.skus)
     if not skus:
-        return product
+        return [change.after for change in changes]
     await store.mark_said(tx, skus)
     prices = await store.in_force(tx, skus)
     versions: Mapping[str, int] = await store.announce(tx, prices)
-    variants = [
-        msgspec.structs.replace(v, prices=tuple(prices[v.sku]), version=versions[v.sku])
-        if v.sku in versions
-        else v
-        for v in product.variants
+
+    def told(variant: Variant) -> Variant:
+        if variant.sku not in versions:
+            return variant
+        now, version = tuple(prices[variant.sku]), versions[variant.sku]
+        return msgspec.structs.replace(variant, prices=now, version=version)
+
+    return [
+        msgspec.structs.replace(one.after, variants=tuple(map(told, one.after.variants)))
+        for one in changes
     ]
-    return msgspec.structs.replace(product, variants=tuple(variants))

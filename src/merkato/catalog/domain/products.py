@@ -1,8 +1,8 @@
 """The rules of products: what one must be, what it costs, and what is said when."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -142,6 +142,39 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     categories: tuple[UUID, ...] = ()
     variants: tuple[Variant, ...] = ()
     images: tuple[Image, ...] = ()
+
+
+class Change(NamedTuple):
+    """A product that is new (`before` is None) or changed, and what of it is to be written."""
+
+    before: Product | None
+    after: Product
+    skus: frozenset[str]  # sold differently from now on
+    prices: Mapping[str, Sequence[PriceRow]] = {}  # all prices that these skus have from now on
+
+    @property
+    def texts_differ(self) -> bool:
+        """Tell whether texts or the right to their slugs are others now."""
+        if self.before is None:
+            return True
+        lived, lives = self.before.status != "archived", self.after.status != "archived"
+        return self.before.texts != self.after.texts or lived != lives
+
+    @property
+    def categories_differ(self) -> bool:
+        """Tell whether it is in other categories now."""
+        return self.after.categories != (self.before.categories if self.before else ())
+
+    @property
+    def new_variants(self) -> tuple[Variant, ...]:
+        """Give the variants behind those there were; the order of variants never changes."""
+        return self.after.variants[len(self.before.variants) if self.before else 0 :]
+
+    @property
+    def changed_variants(self) -> list[Variant]:
+        """Give the variants that are there and others now."""
+        old = self.before.variants if self.before else ()
+        return [new for new, known in zip(self.after.variants, old, strict=False) if new != known]
 
 
 def check_options(options: Sequence[Option]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -50,10 +50,51 @@ def words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", fold(text))
 
 
-def search_query(text: str) -> str:
-    """Write a search as PostgreSQL reads it: every word, the last one as the beginning of one."""
-    found = words(text)[:WORDS_MAX]
-    return " & ".join([*found[:-1], f"{found[-1]}:*"]) if found else ""
+def search_words(text: str) -> list[str]:
+    """Split a search into folded words; of a very long one the first."""
+    return words(text)[:WORDS_MAX]
+
+
+def search_query(asked: Sequence[str]) -> str:
+    """Write words as PostgreSQL searches: every one, the last as the beginning of a word."""
+    return " & ".join([*asked[:-1], f"{asked[-1]}:*"])
+
+
+def corrected_query(asked: Sequence[str], like: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+    """Write a search anew, as PostgreSQL reads it and as people do.
+
+    Words that nobody uses, the keys of `like`, give way to what they may have been meant for; one
+    without a candidate that is near enough stays.
+    """
+    meant = [nearest(word, like.get(word, ())) or [word] for word in asked]
+    query = " & ".join(f"({' | '.join(words)})" for words in meant)
+    return query, " ".join(words[0] for words in meant)
+
+
+def nearest(word: str, candidates: Sequence[str]) -> list[str]:
+    """Give the candidates that take the fewest strokes to write instead, two at most.
+
+    One stroke for words of up to five letters; words of up to three are never corrected.
+    """
+    strokes = 0 if len(word) <= 3 else 1 if len(word) <= 5 else 2
+    found = {other: distance(word, other) for other in candidates}
+    least = min(found.values(), default=strokes + 1)
+    return [other for other in found if found[other] == least][:2] if least <= strokes else []
+
+
+def distance(one: str, other: str) -> int:
+    """Count the letters to put in, leave out, replace or exchange with their neighbour."""
+    before: list[int] = []
+    above = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, wanted in enumerate(other, 1):
+            steps = min(above[j] + 1, row[-1] + 1, above[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                steps = min(steps, before[j - 2] + 1)
+            row.append(steps)
+        before, above = above, row
+    return above[-1]
 
 
 def slugify(title: str) -> str:

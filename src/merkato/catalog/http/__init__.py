@@ -8,6 +8,7 @@ from merkato.catalog.http import (
     products,
     variants,
 )
+from merkato.catalog.http.counts import Counts
 from merkato.catalog.http.pages import Pages, Shop
 from merkato.chassis.http import Routes
 
@@ -20,4 +21,4 @@ ROUTES: Routes = (
     *categories.ROUTES,
 )
 
-__all__ = ["ROUTES", "Pages", "Shop"]
+__all__ = ["ROUTES", "Counts", "Pages", "Shop"]

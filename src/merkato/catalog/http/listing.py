@@ -1,6 +1,6 @@
 """The list of products: search, filters, and an order to read it in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -8,31 +8,26 @@ import msgspec
 from litestar import Request, get
 from litestar.params import Parameter
 
-from merkato.catalog.domain.words import language, search_query
+from merkato.catalog.domain.words import corrected_query, language, search_query, search_words
+from merkato.catalog.http.counts import Counts
 from merkato.catalog.http.pages import CurrencyParam, LocaleParam, Shop
 from merkato.catalog.http.products import PRODUCTS
 from merkato.catalog.store import categories
 from merkato.catalog.store import listing as store
-from merkato.catalog.store.listing import Item, Place, Wanted
-from merkato.chassis.db import Database
+from merkato.catalog.store.listing import Facets, Item, Wanted
+from merkato.chassis.db import Database, Tx
 from merkato.chassis.http import ANYONE, Cursor, Limit, Page, decode_cursor, encode_cursor
 from merkato.contracts.problem import Validation
 from merkato.contracts.values import AMOUNT_MAX
 
 Sort = Literal["relevance", "newest", "price", "-price", "title"]
-SORTS = {
-    "relevance": store.by_relevance,
-    "newest": store.by_newest,
-    "price": store.by_price,
-    "-price": store.by_price_falling,
-    "title": store.by_title,
-}
 KNOWN = {
     *("q", "category", "min_price", "max_price", "in_stock", "sort", "locale", "currency"),
-    *("limit", "cursor"),
+    *("facets", "limit", "cursor"),
 }
 ATTRIBUTE = "attr."
 ATTRIBUTES_MAX = 10  # filters by attribute in one request
+LIKE_MAX = 20  # words looked at instead of one that nobody uses
 Amount = Annotated[int | None, Parameter(ge=0, le=AMOUNT_MAX)]  # minor units of the currency
 
 
@@ -42,6 +37,7 @@ class ByNumber(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     sort: str
     position: Annotated[int, msgspec.Meta(ge=-1, le=2**52)]
     id: UUID
+    corrected: bool = False  # the search was
 
 
 class ByTitle(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -50,60 +46,96 @@ class ByTitle(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     sort: str
     position: Annotated[str, msgspec.Meta(max_length=2_000, pattern=r"^[^\x00]*\Z")]
     id: UUID
+    corrected: bool = False  # the search was
+
+
+class ProductPage(Page[Item], frozen=True, kw_only=True):
+    """A page of products; `facets` when asked for, `corrected` when the search had mistakes."""
+
+    corrected: str | None = None  # what was searched for instead
+    facets: Facets | None = None
 
 
 @get(PRODUCTS, policy=ANYONE)
 async def list_products(
-    request: Request[Any, Any, Any], db: Database, shop: Shop,
+    request: Request[Any, Any, Any], db: Database, shop: Shop, counts: Counts,
     q: Annotated[str | None, Parameter(max_length=200)] = None,
     category: Annotated[str | None, Parameter(max_length=100)] = None,
     min_price: Amount = None, max_price: Amount = None, in_stock: bool | None = None,
     sort: Sort | None = None, locale: LocaleParam = None, currency: CurrencyParam = None,
-    limit: Limit = 20, cursor: Cursor = None,
-) -> Page[Item]:  # fmt: skip
+    facets: bool = False, limit: Limit = 20, cursor: Cursor = None,
+) -> ProductPage:  # fmt: skip
     """List products on sale. `attr.<name>=<value>` filters by an attribute, several times if given.
 
     A category includes those below it. Prices are in minor units of `currency`. Without `sort` a
-    search is read by relevance, anything else newest first.
+    search is read by relevance, anything else newest first. With `facets` the answer counts what
+    the products that fit have. A search that finds nothing is tried with its mistakes corrected.
     """
     chosen = sort or ("relevance" if q else "newest")
     attributes = _attributes(request.query_params.multi_items())
-    place = _place(cursor, chosen)
-    search = None if q is None else search_query(q)
-    if search == "":
-        return Page(items=[])
-    languages = language(locale or shop.default_locale), language(shop.default_locale)
+    after = _place(cursor, chosen)
+    asked = None if q is None else search_words(q)
+    if asked == []:
+        return ProductPage(items=[])
+    wanted = Wanted(
+        locales=shop.locales(locale), currency=shop.currency(currency),
+        words=" ".join(asked) if asked else None, search=search_query(asked) if asked else None,
+        languages=(language(locale or shop.default_locale), language(shop.default_locale)),
+        min_minor=min_price, max_minor=max_price, in_stock=in_stock, attributes=attributes,
+    )  # fmt: skip
+    place = None if after is None else (after.position, after.id)
+    corrected = None
     async with db.reading() as tx:
-        wanted = Wanted(
-            locales=shop.locales(locale), currency=shop.currency(currency), search=search,
-            languages=languages, min_minor=min_price, max_minor=max_price, in_stock=in_stock,
-            attributes=attributes, limit=limit + 1,
-        )  # fmt: skip
         if category is not None:
             category_id = await categories.find(tx, category, wanted.locales)
             below = await categories.subtree(tx, category_id) if category_id else []
             if not below:
                 raise Validation.at("/category", "There is no such category.")
             wanted = msgspec.structs.replace(wanted, categories=below)
-        rows = await SORTS[chosen](tx, wanted, place)
+        rows: Sequence[Any] = []
+        if after is None or not after.corrected:
+            rows = await store.listed(tx, wanted, chosen, place, limit + 1)
+        if asked and not rows and (after is None or after.corrected):
+            corrected = await _corrected(tx, asked, wanted)
+        if corrected is not None:
+            wanted = corrected
+            rows = await store.listed(tx, wanted, chosen, place, limit + 1)
     items = [store.item(row, wanted.currency) for row in rows[:limit]]
     last = rows[limit - 1] if len(rows) > limit else None
-    return Page(
+    return ProductPage(
         items=items,
-        next_cursor=last and encode_cursor(chosen, last["position"], last["id"]),
-    )
+        next_cursor=last and _cursor(chosen, last, corrected=corrected is not None),
+        corrected=corrected.words if corrected else None,
+        facets=await counts(wanted) if facets else None,
+    )  # fmt: skip
 
 
-def _place(cursor: str | None, sort: Sort) -> Place | None:
+async def _corrected(tx: Tx, asked: Sequence[str], wanted: Wanted) -> Wanted | None:
+    """Write a search with its mistakes corrected; None when it has none that we can correct."""
+    like = {}
+    for word in dict.fromkeys(asked):
+        alone = msgspec.structs.replace(wanted, search=search_query([word]))
+        if not await store.finds(tx, alone):
+            like[word] = await store.like_words(tx, word, LIKE_MAX)
+    query, meant = corrected_query(asked, like)
+    if meant == " ".join(asked):
+        return None
+    return msgspec.structs.replace(wanted, search=query, words=meant)
+
+
+def _cursor(sort: Sort, last: Any, *, corrected: bool) -> str:
+    position = last["place"] if sort == "title" else int(last["place"])
+    return encode_cursor(sort, position, last["id"], *([True] if corrected else []))
+
+
+def _place(cursor: str | None, sort: Sort) -> ByTitle | ByNumber | None:
     """Read where the page before ended. Raises Validation for a cursor of another order."""
     place: ByTitle | ByNumber | None = (
         decode_cursor(cursor, ByTitle) if sort == "title" else decode_cursor(cursor, ByNumber)
     )
-    if place is None:
-        return None
-    if place.sort != sort:
+    if place is not None and place.sort != sort:
         raise Validation.at("/cursor", "Not a cursor of this list.")
-    return place.position, place.id
+    return place
 
 
 def _attributes(

@@ -1,16 +1,21 @@
-"""Statements that list products on sale, a page at a time in each order.
+"""Statements that list products on sale, a page at a time in each order, and count what they have.
 
-A page goes on behind (position, id) of the last product shown, so that products that come
-meanwhile neither hide nor repeat one.
+A page goes on behind (place, id) of the last product shown, so that products that come
+meanwhile neither hide nor repeat one. The statements are made by functions of schema/0004.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from merkato.chassis.db import Row, Tx
 from merkato.contracts.values import Money
+
+CANDIDATES = 500  # products weighed by a search: so many by title, and as many by any text
+FACET_NAMES = 50  # attributes that are counted, the most frequent first
+FACET_VALUES = 100  # values that are counted of each
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,93 +35,97 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     locales: Sequence[str]
     currency: str
-    search: str | None = None  # as domain.words.search_query writes it
+    words: str | None = None  # of a search, folded
+    search: str | None = None  # the same as domain.words.search_query writes it
     languages: tuple[str, str] = ("simple", "simple")  # dictionaries to read it with
     categories: Sequence[UUID] | None = None
     min_minor: int | None = None
     max_minor: int | None = None
     in_stock: bool | None = None
     attributes: Sequence[Sequence[Mapping[str, object]]] | None = None
-    limit: int
+
+
+class CategoryCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many products are in a category or below it."""
+
+    id: UUID
+    parent_id: UUID | None
+    slug: str
+    title: str
+    count: int
+
+
+class ValueCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many products have an attribute of this value."""
+
+    value: str | int | bool
+    count: int
+
+
+class PriceRange(msgspec.Struct, frozen=True, kw_only=True):
+    """The lowest and the highest price, in minor units; None where nothing has a price."""
+
+    min_minor: int | None
+    max_minor: int | None
+
+
+class StockCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many products are there, and how many are not."""
+
+    yes: int
+    no: int
+
+
+class Facets(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of the products that fit have what.
+
+    The values of a filter are counted as if that filter were not set; `total` counts with all.
+    """
+
+    total: int
+    category: list[CategoryCount]
+    price: PriceRange
+    in_stock: StockCount
+    attributes: dict[str, list[ValueCount]]
 
 
 Place = tuple[int | str, UUID]  # of the last product of the page before
 
-
-RELEVANCE = """
-select *, m.rank as position
-  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
- where $11::bigint is null or (m.rank, m.id) < ($11, $12::uuid)
- order by m.rank desc, m.id desc limit $13
-"""
+LISTED = "select * from listed($1, $2, $3, $4, $5, $6)"
 
 
-async def by_relevance(tx: Tx, wanted: Wanted, after: Place | None) -> list[Row]:
-    """List the best matches first."""
-    return await tx.fetch(RELEVANCE, *_values(wanted, after))
+async def listed(
+    tx: Tx, wanted: Wanted, sort: str, after: Place | None, most: int
+) -> Sequence[Row]:
+    """List products in an order: relevance, newest, price, -price or title."""
+    place, product_id = after or (None, None)
+    behind = None if place is None else str(place)
+    return await tx.fetch(LISTED, wanted, sort, behind, product_id, most, CANDIDATES)
 
 
-NEWEST = """
-select *, (extract(epoch from m.published_at) * 1000000)::bigint as position
-  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
- where $11::bigint is null or (m.published_at, m.id) < (
-       'epoch'::timestamptz + $11 * interval '1 microsecond', $12::uuid)
- order by m.published_at desc, m.id desc limit $13
-"""
+FACETS = "select facets($1, $2, $3)"
 
 
-async def by_newest(tx: Tx, wanted: Wanted, after: Place | None) -> list[Row]:
-    """List what became active last first."""
-    return await tx.fetch(NEWEST, *_values(wanted, after))
+async def facets(tx: Tx, wanted: Wanted) -> Facets:
+    """Count what the products have that fit."""
+    found: Any = await tx.fetchval(FACETS, wanted, FACET_NAMES, FACET_VALUES)
+    return msgspec.convert(found, Facets)
 
 
-CHEAPEST = """
-select *, coalesce(m.from_minor, 4503599627370496) as position
-  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
- where $11::bigint is null
-    or (coalesce(m.from_minor, 4503599627370496), m.id) > ($11, $12::uuid)
- order by coalesce(m.from_minor, 4503599627370496), m.id limit $13
-"""
+LIKE_WORDS = "select word from like_words($1, $2)"
 
 
-async def by_price(tx: Tx, wanted: Wanted, after: Place | None) -> list[Row]:
-    """List the cheapest first, those without a price last."""
-    return await tx.fetch(CHEAPEST, *_values(wanted, after))
+async def like_words(tx: Tx, word: str, most: int) -> list[str]:
+    """List words of titles that are written like a word, the most like it first."""
+    return [row["word"] for row in await tx.fetch(LIKE_WORDS, word, most)]
 
 
-DEAREST = """
-select *, coalesce(m.from_minor, -1) as position
-  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
- where $11::bigint is null or (coalesce(m.from_minor, -1), m.id) < ($11, $12::uuid)
- order by coalesce(m.from_minor, -1) desc, m.id desc limit $13
-"""
+FINDS = "select exists (select from product_texts where living and search @@ search_query($1))"
 
 
-async def by_price_falling(tx: Tx, wanted: Wanted, after: Place | None) -> list[Row]:
-    """List the dearest first, those without a price last."""
-    return await tx.fetch(DEAREST, *_values(wanted, after))
-
-
-TITLES = """
-select *, m.sort_title as position
-  from matching($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) m
- where $11::text is null or (m.sort_title, m.id) > ($11 collate "C", $12::uuid)
- order by m.sort_title, m.id limit $13
-"""
-
-
-async def by_title(tx: Tx, wanted: Wanted, after: Place | None) -> list[Row]:
-    """List by title, without regard to case and accents."""
-    return await tx.fetch(TITLES, *_values(wanted, after))
-
-
-def _values(wanted: Wanted, after: Place | None) -> tuple[object, ...]:
-    position, product_id = after or (None, None)
-    return (
-        list(wanted.locales), wanted.search, *wanted.languages, wanted.categories,
-        wanted.currency, wanted.min_minor, wanted.max_minor, wanted.in_stock,
-        wanted.attributes, position, product_id, wanted.limit,
-    )  # fmt: skip
+async def finds(tx: Tx, wanted: Wanted) -> bool:
+    """Tell whether a search finds anything in any text, whatever else is wanted."""
+    return bool(await tx.fetchval(FINDS, wanted))
 
 
 def item(row: Row, currency: str) -> Item:

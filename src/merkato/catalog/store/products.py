@@ -1,21 +1,30 @@
 """Statements that keep products, their texts, variants and prices."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 
-from merkato.catalog.domain.products import ALWAYS, PriceRow, Product, Variant
+from merkato.catalog.domain.products import (
+    ALWAYS,
+    PriceRow,
+    Product,
+    Variant,
+    lowest_prices,
+    shown_image,
+)
 from merkato.catalog.domain.words import language, words
 from merkato.chassis.db import Tx
 from merkato.contracts.catalog import Price
 
+WORD_MAX = 40  # letters; longer words of titles are not what typing mistakes are corrected to
 
-async def lock(tx: Tx, product_id: UUID) -> Product | None:
-    """Read a product whole and keep others from changing it, its variants included."""
-    if not await lock_all(tx, [product_id]):
-        return None
-    return await _read(tx, product_id)
+
+async def lock(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, Product]:
+    """Read products whole and keep others from changing them, their variants included."""
+    found = await lock_all(tx, product_ids)
+    return await _read(tx, found) if found else {}
 
 
 LOCK_ALL = "select id from products where id = any($1) order by id for update"
@@ -37,13 +46,14 @@ select p.id, p.status, p.version, p.options, p.attributes, p.metadata,
           from variants v where v.product_id = p.id) as variants,
        (select coalesce(jsonb_agg(to_jsonb(i) order by i.position), '[]')
           from images i where i.product_id = p.id) as images
-  from products p where p.id = $1
+  from products p where p.id = any($1)
 """
 
 
-async def _read(tx: Tx, product_id: UUID) -> Product:
-    """Read a product that is locked; a statement that waits for the lock would read old rows."""
-    return msgspec.convert(dict(await tx.fetchrow(READ, product_id) or {}), Product)
+async def _read(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, Product]:
+    """Read products that are locked; a statement that waits for the lock would read old rows."""
+    rows = await tx.fetch(READ, list(product_ids))
+    return {row["id"]: msgspec.convert(dict(row), Product) for row in rows}
 
 
 PRODUCT_OF = "select product_id from variants where lower(sku) = lower($1)"
@@ -57,149 +67,190 @@ async def product_of(tx: Tx, sku: str) -> UUID | None:
 
 INSERT = """
 insert into products (id, status, options, attributes, metadata, published_at)
-values ($1, $2, $3, $4, $5, case when $2 = 'active' then clock_timestamp() end)
+select id, status, options, attributes, metadata,
+       case when status = 'active' then clock_timestamp() end
+  from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[])
+       p(id, status, options, attributes, metadata)
 """
 
 
-async def insert(tx: Tx, product: Product) -> None:
-    """Keep a new product, without its texts, categories and variants."""
+async def insert(tx: Tx, products: Sequence[Product]) -> None:
+    """Keep new products, without their texts, categories and variants."""
     await tx.execute(
-        INSERT, product.id, product.status, product.options, product.attributes, product.metadata
-    )
-
-
-UPDATE = """
-update products set status = $2, options = $3, attributes = $4, metadata = $5, version = $6,
-       changed_at = clock_timestamp(),
-       published_at = coalesce(published_at, case when $2 = 'active' then clock_timestamp() end)
- where id = $1
-"""
-
-
-async def update(tx: Tx, product: Product) -> None:
-    """Keep a product that changed; its row is locked."""
-    await tx.execute(
-        UPDATE, product.id, product.status, product.options, product.attributes, product.metadata,
-        product.version,
+        INSERT, [p.id for p in products], [p.status for p in products],
+        [p.options for p in products], [p.attributes for p in products],
+        [p.metadata for p in products],
     )  # fmt: skip
 
 
-async def replace_texts(tx: Tx, product: Product) -> str | None:
-    """Keep a product's texts. Gives a locale whose slug another living product has, if any."""
-    await _remember_slugs(tx, product)
-    await _drop_texts(tx, product.id)
-    return await _add_texts(tx, product)
+UPDATE = """
+update products p set status = n.status, options = n.options, attributes = n.attributes,
+       metadata = n.metadata, version = n.version, changed_at = clock_timestamp(),
+       published_at = coalesce(p.published_at,
+                               case when n.status = 'active' then clock_timestamp() end)
+  from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::bigint[])
+       n(id, status, options, attributes, metadata, version)
+ where p.id = n.id
+"""
+
+
+async def update(tx: Tx, products: Sequence[Product]) -> None:
+    """Keep products that changed; their rows are locked."""
+    await tx.execute(
+        UPDATE, [p.id for p in products], [p.status for p in products],
+        [p.options for p in products], [p.attributes for p in products],
+        [p.metadata for p in products], [p.version for p in products],
+    )  # fmt: skip
+
+
+async def replace_texts(tx: Tx, products: Sequence[Product]) -> tuple[str, str] | None:
+    """Keep the texts of products. Gives a (locale, slug) that a living product has, if any."""
+    await _remember_slugs(tx, products)
+    await _drop_texts(tx, [product.id for product in products])
+    return await _add_texts(tx, products)
 
 
 REMEMBER_SLUGS = """
 insert into old_slugs (slug, locale, product_id)
-select slug, locale, product_id from product_texts
- where product_id = $1 and slug <> all($2::text[]) order by slug, locale
+select t.slug, t.locale, t.product_id
+  from unnest($1::uuid[], $2::jsonb[]) n(id, slugs) join product_texts t on t.product_id = n.id
+ where not n.slugs ? t.slug order by t.slug, t.locale
 on conflict (slug, locale) do update
    set product_id = excluded.product_id, ended_at = excluded.ended_at
 """
 
 
-async def _remember_slugs(tx: Tx, product: Product) -> None:
-    await tx.execute(REMEMBER_SLUGS, product.id, [text.slug for text in product.texts.values()])
+async def _remember_slugs(tx: Tx, products: Sequence[Product]) -> None:
+    slugs = [tuple(text.slug for text in product.texts.values()) for product in products]
+    await tx.execute(REMEMBER_SLUGS, [product.id for product in products], slugs)
 
 
-DROP_TEXTS = "delete from product_texts where product_id = $1"
+DROP_TEXTS = "delete from product_texts where product_id = any($1)"
 
 
-async def _drop_texts(tx: Tx, product_id: UUID) -> None:
-    await tx.execute(DROP_TEXTS, product_id)
+async def _drop_texts(tx: Tx, product_ids: Sequence[UUID]) -> None:
+    await tx.execute(DROP_TEXTS, product_ids)
 
 
 ADD_TEXTS = """
 insert into product_texts
        (product_id, locale, title, description, slug, living, sort_title, search)
-select $1, locale, title, description, slug, $2, words_a,
+select product_id, locale, title, description, slug, living, words_a,
        setweight(to_tsvector('simple', words_a), 'A')
          || setweight(to_tsvector(config::regconfig, words_a), 'A')
          || setweight(to_tsvector('simple', words_d), 'D')
          || setweight(to_tsvector(config::regconfig, words_d), 'D')
-  from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
-       t(locale, title, description, slug, config, words_a, words_d)
- order by locale
-on conflict do nothing returning locale
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::text[],
+              $8::text[], $9::text[])
+       t(product_id, locale, title, description, slug, living, config, words_a, words_d)
+ order by slug, locale
+on conflict do nothing returning locale, slug
 """
 
 
-async def _add_texts(tx: Tx, product: Product) -> str | None:
-    locales = sorted(product.texts)
-    every = [product.texts[locale] for locale in locales]
+async def _add_texts(tx: Tx, products: Sequence[Product]) -> tuple[str, str] | None:
+    every = [
+        (product, locale, text) for product in products for locale, text in product.texts.items()
+    ]
+    titles = [" ".join(words(text.title)) for _, _, text in every]
     rows = await tx.fetch(
-        ADD_TEXTS, product.id, product.status != "archived", locales,
-        [text.title for text in every], [text.description for text in every],
-        [text.slug for text in every], [language(locale) for locale in locales],
-        [" ".join(words(text.title)) for text in every],
-        [" ".join(words(text.description)) for text in every],
+        ADD_TEXTS, [product.id for product, _, _ in every], [locale for _, locale, _ in every],
+        [text.title for _, _, text in every], [text.description for _, _, text in every],
+        [text.slug for _, _, text in every], [p.status != "archived" for p, _, _ in every],
+        [language(locale) for _, locale, _ in every], titles,
+        [" ".join(words(text.description)) for _, _, text in every],
     )  # fmt: skip
-    return next(iter(set(locales) - {row["locale"] for row in rows}), None)
+    await _add_words(tx, titles)
+    left = Counter((locale, text.slug or "") for _, locale, text in every)
+    left.subtract((row["locale"], row["slug"]) for row in rows)
+    return next(iter(+left), None)
 
 
-DROP_CATEGORIES = "delete from product_categories where product_id = $1"
+ADD_WORDS = """
+insert into words
+select w, trigrams(w) from unnest($1::text[]) w
+ where not exists (select from words k where k.word = w) order by w
+on conflict do nothing
+"""
 
 
-async def _drop_categories(tx: Tx, product_id: UUID) -> None:
-    await tx.execute(DROP_CATEGORIES, product_id)
+async def _add_words(tx: Tx, titles: Sequence[str]) -> None:
+    found = {word for title in titles for word in title.split()}
+    await tx.execute(ADD_WORDS, sorted(word for word in found if len(word) <= WORD_MAX))
+
+
+DROP_CATEGORIES = "delete from product_categories where product_id = any($1)"
+
+
+async def _drop_categories(tx: Tx, product_ids: Sequence[UUID]) -> None:
+    await tx.execute(DROP_CATEGORIES, product_ids)
 
 
 PUT_CATEGORIES = """
+with there as (select id from categories where id = any($2::uuid[]) order by id for key share)
 insert into product_categories (product_id, category_id)
-select $1, id from (select id from categories where id = any($2) order by id for key share) c
+select n.product_id, n.category_id
+  from unnest($1::uuid[], $2::uuid[]) n(product_id, category_id)
+  join there on there.id = n.category_id
 """
 
 
-async def replace_categories(tx: Tx, product: Product) -> bool:
-    """Keep which categories a product is in. False when one of them does not exist."""
-    await _drop_categories(tx, product.id)
-    done = await tx.execute(PUT_CATEGORIES, product.id, list(product.categories))
-    return done == len(product.categories)
+async def replace_categories(tx: Tx, products: Sequence[Product]) -> bool:
+    """Keep which categories products are in. False when one of them does not exist."""
+    await _drop_categories(tx, [product.id for product in products])
+    pairs = [(product.id, category) for product in products for category in product.categories]
+    done = await tx.execute(PUT_CATEGORIES, [one for one, _ in pairs], [two for _, two in pairs])
+    return done == len(pairs)
 
 
 ADD_VARIANTS = """
 insert into variants (sku, product_id, position, options, track_stock, requires_shipping, weight_g,
-                      tax_class, image, metadata)
-select sku, $1, position, options, track_stock, requires_shipping, weight_g, tax_class, image,
-       metadata
-  from unnest($2::text[], $3::int[], $4::jsonb[], $5::bool[], $6::bool[], $7::int[], $8::text[],
-              $9::text[], $10::jsonb[])
-       v(sku, position, options, track_stock, requires_shipping, weight_g, tax_class, image,
-         metadata)
+                      tax_class, image, metadata, archived)
+select sku, product_id, position, options, track_stock, requires_shipping, weight_g, tax_class,
+       image, metadata, archived
+  from unnest($1::text[], $2::uuid[], $3::int[], $4::jsonb[], $5::bool[], $6::bool[], $7::int[],
+              $8::text[], $9::text[], $10::jsonb[], $11::bool[])
+       v(sku, product_id, position, options, track_stock, requires_shipping, weight_g, tax_class,
+         image, metadata, archived)
  order by lower(sku)
 on conflict do nothing returning sku
 """
 
 
-async def add_variants(
-    tx: Tx, product_id: UUID, variants: Sequence[Variant], first: int
-) -> str | None:
-    """Keep new variants from position `first` on. Gives a sku that is taken, if any."""
+async def add_variants(tx: Tx, new: Sequence[tuple[Product, Variant]]) -> str | None:
+    """Keep new variants where their products have them. Gives a sku that is taken, if any."""
+    variants = [variant for _, variant in new]
     rows = await tx.fetch(
-        ADD_VARIANTS, product_id, [v.sku for v in variants],
-        list(range(first, first + len(variants))), [v.options for v in variants],
-        [v.track_stock for v in variants], [v.requires_shipping for v in variants],
-        [v.weight_g for v in variants], [v.tax_class for v in variants],
-        [v.image for v in variants], [v.metadata for v in variants],
+        ADD_VARIANTS, [v.sku for v in variants], [product.id for product, _ in new],
+        [product.variants.index(variant) for product, variant in new],
+        [v.options for v in variants], [v.track_stock for v in variants],
+        [v.requires_shipping for v in variants], [v.weight_g for v in variants],
+        [v.tax_class for v in variants], [v.image for v in variants],
+        [v.metadata for v in variants], [v.archived for v in variants],
     )  # fmt: skip
     return next(iter({v.sku for v in variants} - {row["sku"] for row in rows}), None)
 
 
-UPDATE_VARIANT = """
-update variants set options = $2, track_stock = $3, requires_shipping = $4, weight_g = $5,
-       tax_class = $6, image = $7, metadata = $8, archived = $9
- where sku = $1
+UPDATE_VARIANTS = """
+update variants v set options = n.options, track_stock = n.track_stock, weight_g = n.weight_g,
+       requires_shipping = n.requires_shipping, tax_class = n.tax_class, image = n.image,
+       metadata = n.metadata, archived = n.archived
+  from unnest($1::text[], $2::jsonb[], $3::bool[], $4::bool[], $5::int[], $6::text[], $7::text[],
+              $8::jsonb[], $9::bool[])
+       n(sku, options, track_stock, requires_shipping, weight_g, tax_class, image, metadata,
+         archived)
+ where v.sku = n.sku
 """
 
 
-async def update_variant(tx: Tx, variant: Variant) -> None:
-    """Keep a variant that changed; its row is locked."""
+async def update_variants(tx: Tx, variants: Sequence[Variant]) -> None:
+    """Keep variants that changed; their products are locked."""
     await tx.execute(
-        UPDATE_VARIANT, variant.sku, variant.options, variant.track_stock,
-        variant.requires_shipping, variant.weight_g, variant.tax_class, variant.image,
-        variant.metadata, variant.archived,
+        UPDATE_VARIANTS, [v.sku for v in variants], [v.options for v in variants],
+        [v.track_stock for v in variants], [v.requires_shipping for v in variants],
+        [v.weight_g for v in variants], [v.tax_class for v in variants],
+        [v.image for v in variants], [v.metadata for v in variants],
+        [v.archived for v in variants],
     )  # fmt: skip
 
 
@@ -266,12 +317,48 @@ async def announce(tx: Tx, prices: Mapping[str, Sequence[Price]]) -> dict[str, i
     return {row["sku"]: row["version"] for row in rows}
 
 
-SHOW = "update products set offers = $2, image = $3 where id = $1"
+async def show(tx: Tx, products: Sequence[Product]) -> None:
+    """Keep what lists show of products: lowest price by currency, image, and stock."""
+    ids = [product.id for product in products]
+    lowest = [lowest_prices(product.variants) for product in products]
+    await _show_products(tx, ids, lowest, [shown_image(product) for product in products])
+    pairs = [
+        (one, *offer) for one, offers in zip(ids, lowest, strict=True) for offer in offers.items()
+    ]
+    await _drop_offers(tx, ids)
+    await _add_offers(tx, pairs)
 
 
-async def show(tx: Tx, product_id: UUID, lowest: Mapping[str, int], image: str | None) -> None:
-    """Keep what lists show of a product: its lowest price by currency, and its image."""
-    await tx.execute(SHOW, product_id, lowest, image)
+SHOW_PRODUCTS = """
+update products p set offers = n.offers, image = n.image, in_stock = stock_level(p.id)
+  from unnest($1::uuid[], $2::jsonb[], $3::text[]) n(id, offers, image) where p.id = n.id
+"""
+
+
+async def _show_products(
+    tx: Tx, ids: Sequence[UUID], lowest: Sequence[Mapping[str, int]], images: Sequence[str | None]
+) -> None:
+    await tx.execute(SHOW_PRODUCTS, ids, lowest, images)
+
+
+DROP_OFFERS = "delete from product_offers where product_id = any($1)"
+
+
+async def _drop_offers(tx: Tx, product_ids: Sequence[UUID]) -> None:
+    await tx.execute(DROP_OFFERS, product_ids)
+
+
+ADD_OFFERS = """
+insert into product_offers (product_id, currency, from_minor)
+select * from unnest($1::uuid[], $2::text[], $3::bigint[])
+"""
+
+
+async def _add_offers(tx: Tx, offers: Sequence[tuple[UUID, str, int]]) -> None:
+    await tx.execute(
+        ADD_OFFERS, [one for one, _, _ in offers], [currency for _, currency, _ in offers],
+        [least for _, _, least in offers],
+    )  # fmt: skip
 
 
 SHOW_STOCK = "update products set in_stock = stock_level(id) where id = any($1)"
@@ -295,10 +382,10 @@ async def prices_due(tx: Tx, limit: int) -> list[UUID]:
 
 DUE_OF = """
 select distinct p.sku from prices p join variants v using (sku)
- where v.product_id = $1 and not p.said and p.valid_from <= clock_timestamp() order by p.sku
+ where v.product_id = any($1) and not p.said and p.valid_from <= clock_timestamp()
 """
 
 
-async def due_of(tx: Tx, product_id: UUID) -> list[str]:
-    """List the skus of a locked product whose price has come into force."""
-    return [row["sku"] for row in await tx.fetch(DUE_OF, product_id)]
+async def due_of(tx: Tx, product_ids: Sequence[UUID]) -> set[str]:
+    """Give the skus of locked products whose price has come into force."""
+    return {row["sku"] for row in await tx.fetch(DUE_OF, list(product_ids))}

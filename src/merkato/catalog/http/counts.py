@@ -1,0 +1,54 @@
+"""Facets, counted once for many: the same question within moments has the same answer."""
+
+import asyncio
+import time
+from collections import OrderedDict
+
+import msgspec
+
+from merkato.catalog.store import listing as store
+from merkato.catalog.store.listing import Facets, Wanted
+from merkato.chassis.db import Database
+
+DEAR_S = 0.05  # an answer that took longer is given again …
+FRESH_FACTOR = 50.0  # … for so many times what it took to count, …
+FRESH_MAX_S = 30.0  # … but no longer
+KEPT_MAX = 500  # answers
+AT_ONCE = 2  # different questions counted at the same time
+
+
+class Counts:
+    """The facets of lists. Those of a large shop take long to count, and change little."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._kept: OrderedDict[bytes, tuple[float, asyncio.Future[Facets]]] = OrderedDict()
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    async def __call__(self, wanted: Wanted) -> Facets:
+        """Count what the products have that fit; up to 30 s old where counting takes long."""
+        key = msgspec.msgpack.encode(wanted)
+        good_until, waiting = self._kept.get(key, (0.0, None))
+        if waiting is None or time.monotonic() > good_until:
+            waiting = asyncio.ensure_future(self._count(key, wanted))
+            self._kept[key] = (float("inf"), waiting)
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT_MAX:
+                self._kept.popitem(last=False)
+        return await asyncio.shield(waiting)
+
+    async def _count(self, key: bytes, wanted: Wanted) -> Facets:
+        try:
+            async with self._room, self._db.reading() as tx:
+                began = time.monotonic()
+                found = await store.facets(tx, wanted)
+        except BaseException:
+            self._kept.pop(key, None)
+            raise
+        now = time.monotonic()
+        if now - began < DEAR_S:
+            self._kept.pop(key, None)
+        elif key in self._kept:
+            fresh_s = min(FRESH_FACTOR * (now - began), FRESH_MAX_S)
+            self._kept[key] = (now + fresh_s, self._kept[key][1])
+        return found
