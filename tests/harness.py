@@ -19,6 +19,7 @@ from merkato.chassis.keys import ApiKeys, key_hash
 from merkato.chassis.service import Resources
 from merkato.chassis.tokens import Tokens
 from merkato.config import SERVICES, Keys
+from merkato.contracts.trail import ActionNoted
 
 
 def make_keys():
@@ -121,7 +122,7 @@ class Alone:
         self._position = 0
 
     async def said(self, event_type=None):
-        """All events said so far, oldest first, whole, as structs."""
+        """All events said so far, oldest first, whole, as structs; audit entries if asked for."""
         known = {event.type: event for event in self.service.says}
         async with self.db.reading() as tx:
             rows = await tx.fetch("select type, body, hidden from outbox order by seq")
@@ -129,7 +130,9 @@ class Alone:
         for row in rows:
             data = msgspec.json.decode(row["body"]) | msgspec.json.decode(row["hidden"] or "{}")
             events.append(msgspec.convert(data, known[row["type"]]))
-        return [e for e in events if event_type is None or isinstance(e, event_type)]
+        if event_type is None:
+            return [e for e in events if not isinstance(e, ActionNoted)]
+        return [e for e in events if isinstance(e, event_type)]
 
     async def hear(self, *events, ids=None):
         """Have the service hear events as one batch, as the bus would hand them over."""

@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -54,6 +54,7 @@ def example(hint):
 
 SCALARS = {
     str: "text", int: 1, UUID: UUID(int=1), datetime: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    Any: "text",
 }  # fmt: skip
 WORDS = {"country": "DE", "currency": "EUR", "email": "ada@example.org", "sku": "SKU-1"}
 

@@ -20,6 +20,7 @@ from merkato.inventory import handlers as inventory
 from merkato.notifications import handlers as notifications
 from merkato.orders import handlers as orders
 from merkato.payments import handlers as payments
+from merkato.users import handlers as users
 
 _HEARS: Mapping[str, Iterable[type[Event]]] = {
     "catalog": catalog.hears(0),
@@ -27,7 +28,7 @@ _HEARS: Mapping[str, Iterable[type[Event]]] = {
     "notifications": notifications.TOLD,
     "orders": orders.HEARS,
     "payments": payments.HEARS,
-    "users": (),
+    "users": users.HEARS,
 }
 HEARD_WITHIN_S = 30.0  # as long as an event may wait to be published
 KEPT = timedelta(days=6)  # the broker keeps events for 7 days: what is older cannot be heard now

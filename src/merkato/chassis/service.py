@@ -19,6 +19,7 @@ from merkato.chassis.keys import ApiKeys
 from merkato.chassis.telemetry import JOB_FAILURES
 from merkato.chassis.tokens import Tokens
 from merkato.contracts.event import Event
+from merkato.contracts.trail import NOTED
 from merkato.contracts.users import AccessChanged
 
 log = structlog.get_logger()
@@ -73,6 +74,11 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     async def forget_due(self, resources: Resources) -> int:
         """Forget people whose turn it is; a job of every service."""
         return await forgetting.forget_due(resources.db, self.forgets, self.says, tuple(self.hears))
+
+    def __post_init__(self) -> None:
+        """Add what every service says: what staff did in it."""
+        noted = [NOTED[self.name]] if self.name in NOTED else []
+        msgspec.structs.force_setattr(self, "says", (*self.says, *noted))
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

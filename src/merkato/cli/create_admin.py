@@ -10,9 +10,9 @@ from merkato.chassis.supervisor import CannotStart
 from merkato.cli import places
 from merkato.config import Config
 from merkato.contracts.problem import Problem
-from merkato.users import domain
 from merkato.users.actions import accounts
 from merkato.users.actions.passwords import Passwords
+from merkato.users.domain.passwords import check_password
 
 
 def create_admin(email: str) -> None:
@@ -50,7 +50,7 @@ def _asked() -> str:
 
 
 async def _make(settings: Config, email: str, password: str) -> None:
-    normal = domain.check_password(password, email, settings.notifications.shop_name)
+    normal = check_password(password, email, settings.notifications.shop_name)
     hashed = await Passwords(settings.users).hash(normal)
     try:
         async with db.connected(places.database_urls()["users"], pool_max=1) as database:

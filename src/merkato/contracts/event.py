@@ -33,8 +33,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def hidden_fields(cls) -> frozenset[str]:
         """Name the fields typed Personal or Confidential."""
-        hints = get_type_hints(cls, include_extras=True)
-        return frozenset(name for name, hint in hints.items() if _is_hidden(hint))
+        return hidden_fields(cls)
+
+
+def hidden_fields(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """Name the fields of a struct that are typed Personal or Confidential."""
+    hints = get_type_hints(kind, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if _is_hidden(hint))
 
 
 def _is_hidden(hint: Any) -> bool:

@@ -20,6 +20,12 @@ STAFF = frozenset(
         "payments:write",
     }
 )
-ADMIN = STAFF | {"api-keys:read", "api-keys:write", "customers:erase", "users:write"}
+ADMIN = STAFF | {
+    "api-keys:read",
+    "api-keys:write",
+    "audit-trail:read",
+    "customers:erase",
+    "users:write",
+}
 
 ROLES: dict[str, frozenset[str]] = {"customer": CUSTOMER, "staff": STAFF, "admin": ADMIN}

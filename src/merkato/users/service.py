@@ -19,6 +19,7 @@ from merkato.users import http, jobs
 from merkato.users.actions.logins import Spray
 from merkato.users.actions.passwords import Passwords
 from merkato.users.actions.recovery import Links
+from merkato.users.handlers import HEARS
 from merkato.users.http.auth import published
 
 
@@ -38,13 +39,17 @@ def service(config: Config) -> Service:
 
     return Service(
         name="users",
-        prefixes=("/api/v1/auth", "/api/v1/me", "/api/v1/users", "/api/v1/api-keys"),
+        prefixes=(
+            "/api/v1/auth", "/api/v1/me", "/api/v1/users", "/api/v1/api-keys",
+            "/api/v1/audit-trail",
+        ),
         routes=http.ROUTES,
         says=(
             UserRegistered, RegistrationRepeated, EmailVerificationRequested,
             PasswordResetRequested, RefreshTokenReused, EmailChanged, StaffInvited, AccessChanged,
             UserErased,
         ),
+        hears=HEARS,
         jobs=jobs.JOBS,
         provides=provides,
     )  # fmt: skip

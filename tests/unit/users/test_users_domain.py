@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from merkato.contracts.problem import RateLimited, StateConflict, Validation
-from merkato.users import domain
-from merkato.users.domain import RefreshToken, Tries
+from merkato.users.domain.passwords import check_password
+from merkato.users.domain.people import check_admin_remains, email_key
+from merkato.users.domain.sessions import RefreshToken, judge_refresh
+from merkato.users.domain.tries import Tries, try_login, try_mail
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=15)
@@ -30,7 +32,7 @@ WINDOW = timedelta(minutes=15)
     ],
 )
 def test_spellings_of_one_mailbox_have_one_key(one, other):
-    assert domain.email_key(one) == domain.email_key(other)
+    assert email_key(one) == email_key(other)
 
 
 @pytest.mark.parametrize(
@@ -43,28 +45,28 @@ def test_spellings_of_one_mailbox_have_one_key(one, other):
 )  # fmt: skip
 def test_what_is_no_address_is_refused(wrong):
     with pytest.raises(Validation):
-        domain.email_key(wrong)
+        email_key(wrong)
 
 
 @given(st.text(max_size=40).map(lambda text: f"a{text}@example.org"))
 def test_a_key_is_its_own_key(email):
     try:
-        key = domain.email_key(email)
+        key = email_key(email)
     except Validation:
         return
-    assert domain.email_key(key) == key
+    assert email_key(key) == key
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_an_address_or_refused(text):
     try:
-        domain.email_key(text)
+        email_key(text)
     except Validation:
         return
 
 
 def check(password, email="ada.lovelace@example.org"):
-    return domain.check_password(password, email, "Corner Shop")
+    return check_password(password, email, "Corner Shop")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def attempts(count, pause_s=0):
     """Try to log in `count` times, always wrong; wait out pauses. Gives all pauses in seconds."""
     tries, now, pauses = Tries(count=0, last_at=NOW), NOW, []
     for _ in range(count):
-        tries = domain.try_login(tries, now, 10, WINDOW)
+        tries = try_login(tries, now, 10, WINDOW)
         pause = (tries.paused_until or now) - now
         pauses.append(pause.total_seconds())
         now += pause
@@ -147,7 +149,7 @@ def test_ten_failures_are_free_of_pauses_and_then_pauses_double():
 def test_no_hour_holds_more_than_a_hundred_tries():
     moments, now, tries = [], NOW, Tries(count=0, last_at=NOW)
     while now < NOW + timedelta(hours=6):
-        tries = domain.try_login(tries, now, 10, WINDOW)
+        tries = try_login(tries, now, 10, WINDOW)
         moments.append(now)
         now = tries.paused_until or now
     most = max(sum(0 <= (m - start).total_seconds() < 3600 for m in moments) for start in moments)
@@ -157,16 +159,16 @@ def test_no_hour_holds_more_than_a_hundred_tries():
 def test_a_pause_refuses_and_says_how_long():
     paused = Tries(count=10, last_at=NOW, paused_until=NOW + timedelta(seconds=30))
     with pytest.raises(RateLimited) as refusal:
-        domain.try_login(paused, NOW + timedelta(seconds=10), 10, WINDOW)
+        try_login(paused, NOW + timedelta(seconds=10), 10, WINDOW)
     assert 20 <= int(refusal.value.headers["Retry-After"]) <= 21
-    assert domain.try_login(paused, NOW + timedelta(seconds=30), 10, WINDOW).count == 11
-    assert domain.try_login(paused, NOW + WINDOW, 10, WINDOW).count == 1
+    assert try_login(paused, NOW + timedelta(seconds=30), 10, WINDOW).count == 11
+    assert try_login(paused, NOW + WINDOW, 10, WINDOW).count == 1
 
 
 def test_five_mails_an_hour_and_wishing_for_more_does_not_put_that_off():
     tries, sent, now = Tries(count=0, last_at=NOW), 0, NOW
     for _ in range(3 * 60):  # a wish a minute for three hours
-        counted = domain.try_mail(tries, now)
+        counted = try_mail(tries, now)
         if counted:
             tries, sent = counted, sent + 1
         now += timedelta(minutes=1)
@@ -194,11 +196,11 @@ def token(**changes):
     ],
 )
 def test_refresh_tokens_are_judged(changes, verdict):
-    assert domain.judge_refresh(token(**changes), NOW, timedelta(seconds=5)) == verdict
+    assert judge_refresh(token(**changes), NOW, timedelta(seconds=5)) == verdict
 
 
 def test_the_last_admin_stays():
     one, other = UUID(int=1), UUID(int=2)
-    domain.check_admin_remains({one, other}, one)
+    check_admin_remains({one, other}, one)
     with pytest.raises(StateConflict):
-        domain.check_admin_remains({one}, one)
+        check_admin_remains({one}, one)

@@ -9,6 +9,8 @@ from merkato.chassis import forgetting
 from merkato.chassis.db import Tx
 from merkato.chassis.ids import new_id
 from merkato.chassis.outbox import say
+from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import COMMAND_LINE, note
 from merkato.config import Users
 from merkato.contracts.problem import (
     NotFound,
@@ -19,9 +21,14 @@ from merkato.contracts.problem import (
 )
 from merkato.contracts.users import RegistrationRepeated, UserErased, UserRegistered
 from merkato.contracts.values import Address
-from merkato.users import domain
 from merkato.users.actions import logins, recovery
-from merkato.users.domain import Account, SavedAddress
+from merkato.users.domain.people import (
+    ADDRESSES_MAX,
+    Account,
+    SavedAddress,
+    check_admin_remains,
+    email_key,
+)
 from merkato.users.store import accounts as store
 from merkato.users.store import keys as key_store
 from merkato.users.store import logins as login_store
@@ -31,7 +38,7 @@ async def register(
     tx: Tx, email: str, hash_: str, name: str | None, locale: str, settings: Users
 ) -> None:
     """Open an account; if the address has one, only its owner hears of it, by mail."""
-    key, user_id = domain.email_key(email), new_id()
+    key, user_id = email_key(email), new_id()
     due = await recovery.is_mail_due(tx, "register", key)
     if await store.insert(tx, user_id, email, key, name, locale, hash_, "customer"):
         account = await store.by_id(tx, user_id)
@@ -55,12 +62,13 @@ async def make_admin(tx: Tx, email: str, hash_: str, settings: Users) -> UUID:
 
     Its sessions end. A repeat does the same again.
     """
-    key, user_id = domain.email_key(email), new_id()
+    key, user_id = email_key(email), new_id()
     if await store.insert(tx, user_id, email, key, None, "en", hash_, "admin"):
         account = await store.by_id(tx, user_id)
         assert account is not None, "inserted just now"
         say(tx, UserRegistered(user_id=user_id, email=email))
         await recovery.ask_verification(tx, account, settings)
+        note(tx, COMMAND_LINE, "users.admin_made", f"user:{user_id}")
         return user_id
     known = await store.lock_by_key(tx, key)
     assert known is not None, "the insert met it"
@@ -68,6 +76,7 @@ async def make_admin(tx: Tx, email: str, hash_: str, settings: Users) -> UUID:
     await store.set_password(tx, known.id, hash_)
     await logins.end_all(tx, known.id)
     await logins.forgive(tx, key)
+    note(tx, COMMAND_LINE, "users.admin_made", f"user:{known.id}", {"role": known.role})
     return known.id
 
 
@@ -99,7 +108,7 @@ async def set_profile(tx: Tx, account: Account, name: str | None, locale: str) -
 
 
 async def set_access(
-    tx: Tx, user_id: UUID, expected_version: int, changes: dict[str, Any]
+    tx: Tx, caller: Caller, user_id: UUID, expected_version: int, changes: dict[str, Any]
 ) -> Account:
     """Change `role`, `blocked` or `metadata`. Role and block count at once, everywhere.
 
@@ -113,8 +122,11 @@ async def set_access(
         raise StateConflict("This user was erased.")
     new = msgspec.structs.replace(account, **changes)
     if account.id in admins and (new.blocked or new.role != "admin"):
-        domain.check_admin_remains(admins, account.id)
+        check_admin_remains(admins, account.id)
     await store.set_access(tx, user_id, new.role, new.blocked, new.metadata)
+    note(
+        tx, caller, "users.user_changed", f"user:{user_id}", _staff_view(account), _staff_view(new)
+    )
     if (new.role, new.blocked) != (account.role, account.blocked):
         if new.blocked:
             await login_store.end_sessions(tx, user_id)
@@ -124,7 +136,11 @@ async def set_access(
     return changed
 
 
-async def erase(tx: Tx, user_id: UUID, expected_version: int | None = None) -> None:
+def _staff_view(account: Account) -> dict[str, Any]:
+    return {"role": account.role, "blocked": account.blocked, "metadata": account.metadata}
+
+
+async def erase(tx: Tx, caller: Caller, user_id: UUID, expected_version: int | None = None) -> None:
     """Forget a person: overwrite, end sessions, and have every service do the same.
 
     A second time nothing happens. Raises NotFound, PreconditionFailed, StateConflict (last admin).
@@ -136,7 +152,7 @@ async def erase(tx: Tx, user_id: UUID, expected_version: int | None = None) -> N
         return
     _check_version(account.version, expected_version)
     if account.id in admins:
-        domain.check_admin_remains(admins, account.id)
+        check_admin_remains(admins, account.id)
     assert account.email_key is not None, "not erased"
     await logins.forgive(tx, account.email_key)
     await store.erase(tx, user_id)
@@ -146,6 +162,8 @@ async def erase(tx: Tx, user_id: UUID, expected_version: int | None = None) -> N
     for purpose in ("verify", "reset"):
         await login_store.drop_email_tokens(tx, user_id, purpose)
     await forgetting.note(tx, [user_id], [])
+    if caller.user_id != user_id:
+        note(tx, caller, "users.user_erased", f"user:{user_id}")
     say(tx, UserErased(user_id=user_id))
     await logins.refuse_older(tx, user_id)
 
@@ -153,8 +171,8 @@ async def erase(tx: Tx, user_id: UUID, expected_version: int | None = None) -> N
 async def add_address(tx: Tx, account: Account, written: Address, default: bool) -> SavedAddress:
     """Add an address to a locked account's book; the first is the default. Raises Validation."""
     known = await store.addresses(tx, account.id)
-    if len(known) >= domain.ADDRESSES_MAX:
-        raise Validation(f"An account has at most {domain.ADDRESSES_MAX} addresses.")
+    if len(known) >= ADDRESSES_MAX:
+        raise Validation(f"An account has at most {ADDRESSES_MAX} addresses.")
     added = SavedAddress(id=new_id(), is_default=default or not known, **_fields(written))
     await _put(tx, account, added)
     return added

@@ -9,12 +9,12 @@ from merkato.chassis.db import Tx
 from merkato.chassis.ids import new_id
 from merkato.chassis.keys import key_hash
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.permissions import ROLES
 from merkato.contracts.problem import Forbidden, NotFound, Validation
 from merkato.contracts.users import KeyGrant
-from merkato.users import domain
 from merkato.users.actions import accounts
-from merkato.users.domain import ApiKey
+from merkato.users.domain.keys import ApiKey, check_scopes
 from merkato.users.store import keys as store
 
 PREFIX_CHARS = 11  # "mk_" and eight hex digits
@@ -35,21 +35,25 @@ async def make(
     if expires_at is not None and expires_at <= datetime.now(UTC):
         raise Validation.at("/expires_at", "This time has passed.")
     await accounts.lock_own(tx, caller.user_id)
-    wanted = domain.check_scopes(scopes, caller.permissions)
+    wanted = check_scopes(scopes, caller.permissions)
     key = f"mk_{secrets.token_hex(4)}_{secrets.token_hex(32)}"
     key_id, prefix = new_id(), key[:PREFIX_CHARS]
     made_at = await store.insert(
         tx, key_id, prefix, key_hash(key), name, wanted, caller.user_id, expires_at
     )
-    return NewKey(
+    made = NewKey(
         id=key_id, prefix=prefix, name=name, scopes=wanted, made_by=caller.user_id,
         made_at=made_at, expires_at=expires_at, key=key,
     )  # fmt: skip
+    note(tx, caller, "users.api_key_made", f"api_key:{key_id}", after=made)
+    return made
 
 
-async def revoke(tx: Tx, key_id: UUID) -> None:
+async def revoke(tx: Tx, caller: Caller, key_id: UUID) -> None:
     """End a key. A repeat does nothing. Raises NotFound."""
-    if not await store.revoke(tx, key_id) and await store.by_id(tx, key_id) is None:
+    if await store.revoke(tx, key_id):
+        note(tx, caller, "users.api_key_revoked", f"api_key:{key_id}")
+    elif await store.by_id(tx, key_id) is None:
         raise NotFound("There is no such API key.")
 
 

@@ -18,8 +18,9 @@ from merkato.chassis.tokens import AUDIENCE, Tokens
 from merkato.config import Users
 from merkato.contracts.problem import Forbidden, RateLimited, Unauthenticated
 from merkato.contracts.users import AccessChanged, RefreshTokenReused
-from merkato.users import domain
-from merkato.users.domain import Account
+from merkato.users.domain.people import Account
+from merkato.users.domain.sessions import judge_refresh
+from merkato.users.domain.tries import try_login
 from merkato.users.store import accounts
 from merkato.users.store import logins as store
 
@@ -82,7 +83,7 @@ async def attempt(tx: Tx, email_key: str, settings: Users) -> None:
     what = tried("login", email_key)
     tries, now = await store.lock_tries(tx, what)
     window = timedelta(seconds=settings.login_window_s)
-    counted = domain.try_login(tries, now, settings.login_failures_max, window)
+    counted = try_login(tries, now, settings.login_failures_max, window)
     await store.keep_tries(tx, what, counted)
 
 
@@ -128,7 +129,7 @@ async def refresh(tx: Tx, token: str, tokens: Tokens, settings: Users) -> TokenP
         return None
     shown, now = found
     successor = _successor(shown.seed, token)
-    match domain.judge_refresh(shown, now, timedelta(seconds=settings.refresh_grace_s)):
+    match judge_refresh(shown, now, timedelta(seconds=settings.refresh_grace_s)):
         case "rotate":
             await store.use(tx, _hash(token))
             await store.succeed(tx, _hash(successor), shown.session_id, settings.refresh_token_s)

@@ -12,9 +12,9 @@ from merkato.chassis.outbox import say
 from merkato.config import Users
 from merkato.contracts.problem import Gone, NotFound
 from merkato.contracts.users import EmailVerificationRequested, Link, PasswordResetRequested
-from merkato.users import domain
 from merkato.users.actions import logins
-from merkato.users.domain import Account
+from merkato.users.domain.people import Account
+from merkato.users.domain.tries import try_mail
 from merkato.users.store import accounts
 from merkato.users.store import logins as store
 
@@ -60,7 +60,7 @@ async def is_mail_due(tx: Tx, what: str, email_key: str) -> bool:
     """Count a wish for a mail to an address, known or not; say no after a few in an hour."""
     name = logins.tried(what, email_key)
     tries, now = await store.lock_tries(tx, name)
-    counted = domain.try_mail(tries, now)
+    counted = try_mail(tries, now)
     if counted is not None:
         await store.keep_tries(tx, name, counted)
     return counted is not None

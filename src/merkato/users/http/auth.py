@@ -19,11 +19,12 @@ from merkato.config import Users
 from merkato.contracts.problem import Unauthenticated
 from merkato.contracts.users import Link
 from merkato.contracts.values import Email, Line, Locale
-from merkato.users import domain
 from merkato.users.actions import accounts, logins, recovery
 from merkato.users.actions.logins import Spray, TokenPair
 from merkato.users.actions.passwords import Passwords
 from merkato.users.actions.recovery import Links
+from merkato.users.domain.passwords import check_password, normal_password
+from merkato.users.domain.people import email_key
 from merkato.users.store import accounts as store
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -106,8 +107,8 @@ async def register(
     The same answer in the same time when the address has an account: its owner gets a mail then.
     422 for a password that is short or guessed first.
     """
-    domain.email_key(data.email)
-    password = domain.check_password(data.password, data.email, passwords.shop_name)
+    email_key(data.email)
+    password = check_password(data.password, data.email, passwords.shop_name)
     hash_ = await passwords.hash(password)
     async with db.transaction() as tx:
         await accounts.register(tx, data.email, hash_, data.name, data.locale, settings)
@@ -129,8 +130,8 @@ async def log_in(
     429 with Retry-After after too many failures; they are counted per address, known or not, and
     per password. Callers' network addresses do not count: behind the gateway they are not known.
     """
-    key = domain.email_key(data.email)
-    password = domain.normal_password(data.password)
+    key = email_key(data.email)
+    password = normal_password(data.password)
     spray.check(password, datetime.now(UTC))
     async with db.transaction() as tx:
         await logins.attempt(tx, key, settings)
@@ -175,7 +176,7 @@ async def revoke(data: Refresh, db: Database) -> None:
 @post("/api/v1/auth/password/forgot", policy=ANYONE, status_code=202)
 async def forget_password(data: Forgotten, db: Database, settings: Users) -> Accepted:
     """Ask for a mail with a link to a new password, at most five an hour. Always 202."""
-    key = domain.email_key(data.email)
+    key = email_key(data.email)
     async with db.transaction() as tx:
         await recovery.forget_password(tx, key, settings)
     return Accepted()
@@ -187,7 +188,7 @@ async def reset_password(data: Reset, db: Database, passwords: Passwords, links:
     token_id = links.token_id(data.token)
     async with db.reading() as tx:
         found = await recovery.resettable(tx, token_id)
-    password = domain.check_password(data.password, found.email, passwords.shop_name)
+    password = check_password(data.password, found.email, passwords.shop_name)
     hash_ = await passwords.hash(password)
     async with db.transaction() as tx:
         await recovery.reset_password(tx, token_id, found.user_id, hash_)

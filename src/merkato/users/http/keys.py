@@ -24,7 +24,7 @@ from merkato.contracts.users import KeyGrant
 from merkato.contracts.values import Line
 from merkato.users.actions import keys
 from merkato.users.actions.keys import NewKey
-from merkato.users.domain import ApiKey
+from merkato.users.domain.keys import ApiKey
 from merkato.users.http.auth import NO_STORE
 from merkato.users.http.me import private
 from merkato.users.store import keys as store
@@ -79,10 +79,10 @@ async def read_key(key_id: UUID, db: Database) -> Response[ApiKey]:
 
 
 @delete("/api/v1/api-keys/{key_id:uuid}", policy=staff("api-keys:write"), status_code=204)
-async def revoke_key(key_id: UUID, db: Database) -> None:
+async def revoke_key(key_id: UUID, caller: Caller, db: Database) -> None:
     """End a key: within 60 s every service refuses it. A repeat does nothing."""
     async with db.transaction() as tx:
-        await keys.revoke(tx, key_id)
+        await keys.revoke(tx, caller, key_id)
 
 
 @get("/api/v1/auth/keys/{digest:str}", policy=SERVICE)

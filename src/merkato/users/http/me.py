@@ -23,10 +23,10 @@ from merkato.chassis.tokens import Caller
 from merkato.config import Users
 from merkato.contracts.problem import Forbidden, NotFound, Unauthenticated
 from merkato.contracts.values import Address, Country, Line, Locale, PostalCode
-from merkato.users import domain
 from merkato.users.actions import accounts, logins
 from merkato.users.actions.passwords import Passwords
-from merkato.users.domain import Account, SavedAddress
+from merkato.users.domain.passwords import check_password, normal_password
+from merkato.users.domain.people import Account, SavedAddress
 from merkato.users.http.auth import NO_STORE, Password
 from merkato.users.store import accounts as store
 from merkato.users.store import logins as login_store
@@ -151,7 +151,7 @@ async def erase_me(caller: Caller, db: Database, if_match: IfMatch = None) -> No
     """
     expected = expected_version(if_match)
     async with db.transaction() as tx:
-        await accounts.erase(tx, own_id(caller), expected)
+        await accounts.erase(tx, caller, own_id(caller), expected)
 
 
 @get("/api/v1/me/export", policy=USER)
@@ -180,10 +180,10 @@ async def change_password(
         assert account.email_key is not None, "not erased"
         assert account.email is not None, "not erased"
         await logins.attempt(tx, account.email_key, settings)
-    current = domain.normal_password(data.current_password)
+    current = normal_password(data.current_password)
     if not await passwords.matches(current, account.password_hash):
         raise Forbidden("The current password is wrong.")
-    new = domain.check_password(data.password, account.email, passwords.shop_name)
+    new = check_password(data.password, account.email, passwords.shop_name)
     hash_ = await passwords.hash(new)
     async with db.transaction() as tx:
         await accounts.change_password(tx, account, hash_)

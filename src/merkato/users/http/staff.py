@@ -20,10 +20,11 @@ from merkato.chassis.http import (
     expected_version,
     staff,
 )
+from merkato.chassis.tokens import Caller
 from merkato.contracts.problem import NotFound
 from merkato.contracts.values import Metadata
 from merkato.users.actions import accounts
-from merkato.users.domain import Account, Role
+from merkato.users.domain.people import Account, Role
 from merkato.users.http.me import changes, private
 from merkato.users.store import accounts as store
 
@@ -87,7 +88,7 @@ async def read_user(user_id: UUID, db: Database) -> Response[User]:
 
 @patch("/api/v1/users/{user_id:uuid}", policy=staff("users:write"))
 async def change_user(
-    user_id: UUID, data: UserChange, db: Database, if_match: IfMatch = None
+    user_id: UUID, data: UserChange, caller: Caller, db: Database, if_match: IfMatch = None
 ) -> Response[User]:
     """Change role, block or notes. Needs If-Match; 409 for the last admin.
 
@@ -95,15 +96,15 @@ async def change_user(
     """
     expected = expected_version(if_match)
     async with db.transaction() as tx:
-        account = await accounts.set_access(tx, user_id, expected, changes(data))
+        account = await accounts.set_access(tx, caller, user_id, expected, changes(data))
     return private(view(account), account.version)
 
 
 @post("/api/v1/users/{user_id:uuid}/erasure", policy=staff("users:write"), status_code=204)
-async def erase_user(user_id: UUID, db: Database) -> None:
+async def erase_user(user_id: UUID, caller: Caller, db: Database) -> None:
     """Erase an account here and everywhere; a second time nothing happens. 409: the last admin."""
     async with db.transaction() as tx:
-        await accounts.erase(tx, user_id)
+        await accounts.erase(tx, caller, user_id)
 
 
 ROUTES: tuple[Any, ...] = (list_users, read_user, change_user, erase_user)

@@ -8,7 +8,7 @@ import msgspec
 
 from merkato.chassis.db import Row, Tx
 from merkato.contracts.values import Address
-from merkato.users.domain import Account, Role, SavedAddress
+from merkato.users.domain.people import Account, Role, SavedAddress
 
 
 def _account(row: Row | None) -> Account | None:

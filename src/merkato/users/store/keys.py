@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 
 from merkato.chassis.db import Tx
-from merkato.users.domain import ApiKey
+from merkato.users.domain.keys import ApiKey
 
 INSERT = """
 insert into api_keys (id, prefix, hash, name, scopes, made_by, expires_at)

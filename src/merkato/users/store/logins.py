@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 
 from merkato.chassis.db import Tx
-from merkato.users.domain import RefreshToken, Tries
+from merkato.users.domain.sessions import RefreshToken
+from merkato.users.domain.tries import Tries
 
 OPEN = """
 with begun as (
