@@ -14,6 +14,7 @@ from merkato.orders.service import service
 SETTINGS = Orders(token_secret="s" * 40, watch_after_s=0)
 PERSON = uuid4()
 TOKEN = harness.user_token(PERSON)
+STAFF = harness.user_token(role="staff")
 
 
 class Inventory:
@@ -76,6 +77,13 @@ def wish(n=1, **more):
 async def place(orders, body=None, key=None, token=TOKEN):
     key = key or uuid4().hex
     return await orders.request("POST", "/api/v1/orders", body or wish(), token=token, key=key)
+
+
+async def put_coupon(orders, code, body, *, version=None):
+    """Make a coupon as staff, or replace the one of a version."""
+    headers = {} if version is None else {"if-match": f'"v{version}"'}
+    path = f"/api/v1/coupons/{code}"
+    return await orders.request("PUT", path, body, token=STAFF, headers=headers)
 
 
 def about(order_id):

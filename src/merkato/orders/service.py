@@ -30,10 +30,13 @@ def service(config: Config) -> Service:
         name="orders",
         prefixes=(
             "/api/v1/carts",
+            "/api/v1/coupons",
+            "/api/v1/customer-price-lists",
             "/api/v1/orders",
             "/api/v1/returns",
             "/api/v1/shipments",
             "/api/v1/shipping-methods",
+            "/api/v1/tax-rates",
         ),
         routes=http.ROUTES,
         says=(

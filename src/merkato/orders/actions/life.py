@@ -11,6 +11,7 @@ from merkato.chassis.outbox import say
 from merkato.contracts.orders import Line, OrderCancelled, OrderConfirmed, Totals
 from merkato.contracts.problem import NotFound
 from merkato.contracts.values import Contact
+from merkato.orders.actions import coupons
 from merkato.orders.domain import life
 from merkato.orders.domain.life import State, Status, Step
 from merkato.orders.store import life as rows
@@ -93,9 +94,18 @@ class _Moves:
         if credits:
             whole = [(id, order_id, amount) for order_id, (id, amount) in credits.items()]
             await rows.credit_whole(tx, whole)
+        if any(row["coupon"] for row in self.locked.values()):
+            await self._follow_coupons(tx)
         by_card = [i for i in self.changed if self.locked[i]["payment_method"] == "card"]
         if by_card:
             await rows.hide_tokens(tx, by_card)
+
+    async def _follow_coupons(self, tx: Tx) -> None:
+        ends: dict[Status, list[UUID]] = {Status.CONFIRMED: [], Status.CANCELLED: []}
+        for step, _ in self.ended:
+            if self.locked[step.after.order_id]["coupon"]:
+                ends[step.after.status].append(step.after.order_id)
+        await coupons.follow(tx, ends[Status.CONFIRMED], ends[Status.CANCELLED])
 
 
 def _event(

@@ -10,12 +10,14 @@ import msgspec
 from merkato.chassis.db import Row, Tx
 from merkato.chassis.outbox import say
 from merkato.contracts.orders import Line, OrderPlaced, Totals
-from merkato.contracts.problem import StateConflict
+from merkato.contracts.problem import Problem, StateConflict
+from merkato.orders.actions import coupons
 from merkato.orders.store import carts
 from merkato.orders.store import placing as store
 from merkato.orders.store.placing import NewOrder
 
 PLACED, PRICE_CHANGED, CONFLICT, TAKEN = "placed", "price-changed", "conflict", "taken"
+EXHAUSTED = "exhausted"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -23,20 +25,29 @@ class Outcome(msgspec.Struct, frozen=True):
 
     verdict: str
     existing: Row | None = None
+    refusal: Problem | None = None  # of EXHAUSTED
 
 
 async def place(tx: Tx, orders: Sequence[NewOrder]) -> list[Outcome]:
     """Place a batch of orders and say so: each whole, or not at all. One verdict each, in order.
 
-    Keys differ within a batch. Nothing is placed when a price changed, when the cart changed or was
-    ordered (CONFLICT), or when key or number are taken (TAKEN); a known key gives its order.
+    Keys differ within a batch. Nothing is placed when a price or the coupon changed, when the cart
+    changed or was ordered (CONFLICT), when key, number or reference are taken (TAKEN), or when the
+    coupon is used up (EXHAUSTED); a known key gives its order.
     """
-    ready = await _with_their_carts(tx, orders)
+    with_carts = ready = await _with_their_carts(tx, orders)
+    admitted = None
+    if any(order.priced.coupon for order in ready):
+        admitted = await coupons.admit(tx, ready)
+        ready = admitted.orders
     done = await store.place(tx, ready) if ready else {}
     placed = [order for order in ready if done[order.id]["placed"]]
-    left = [o.cart_id for o in ready if o.cart_id is not None and not done[o.id]["placed"]]
+    ids = {order.id for order in placed}
+    left = [o.cart_id for o in with_carts if o.cart_id is not None and o.id not in ids]
     if left:
         await store.open_again(tx, left)
+    if any(order.priced.coupon for order in placed):
+        await coupons.hold(tx, placed)
     for order in placed:
         say(tx, _placed(order))
     if len(placed) == len(orders):
@@ -45,8 +56,19 @@ async def place(tx: Tx, orders: Sequence[NewOrder]) -> list[Outcome]:
     verdicts = {order.id: CONFLICT for order in orders}
     for order_id, row in done.items():
         verdicts[order_id] = PLACED if row["placed"] else PRICE_CHANGED if row["stale"] else TAKEN
+    refused: dict[UUID, Problem] = {}
+    if admitted is not None:
+        verdicts |= dict.fromkeys(admitted.old, PRICE_CHANGED)
+        # one that had its coupon and was not placed leaves room for those refused after it
+        again = len(placed) < len(ready)
+        verdicts |= dict.fromkeys(admitted.refused, PRICE_CHANGED if again else EXHAUSTED)
+        refused |= admitted.refused
     return [
-        Outcome(verdicts[order.id], existing.get((order.principal, order.key)))
+        Outcome(
+            verdicts[order.id],
+            existing.get((order.principal, order.key)),
+            refused.get(order.id),
+        )
         if verdicts[order.id] != PLACED
         else Outcome(PLACED)
         for order in orders
@@ -86,6 +108,7 @@ def _placed(order: NewOrder) -> OrderPlaced:
         ),
         totals=Totals(
             items_minor=priced.items_minor,
+            discount_minor=priced.discount_minor,
             shipping_minor=priced.shipping.gross_minor,
             tax_minor=priced.tax_minor,
             grand_minor=priced.grand_minor,

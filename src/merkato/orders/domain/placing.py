@@ -20,6 +20,8 @@ from merkato.contracts.values import (
     Reference,
     Sku,
 )
+from merkato.orders.domain.coupons import Code
+from merkato.orders.domain.offers import STANDARD
 from merkato.orders.domain.pricing import Priced
 
 LINES_MAX = 2_000
@@ -89,6 +91,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     expected_total: Money | None = None
     payment: Payment
     metadata: Metadata = {}
+    coupon: Code | msgspec.UnsetType | None = msgspec.UNSET  # left out: the cart's; null: none
     customer_id: UUID | msgspec.UnsetType | None = msgspec.UNSET
     reference: Reference | msgspec.UnsetType | None = msgspec.UNSET
     reference_time: Annotated[datetime, msgspec.Meta(tz=True)] | msgspec.UnsetType | None = (
@@ -131,6 +134,19 @@ class Basket(msgspec.Struct, frozen=True, kw_only=True):
     billing_address: Address | None
     shipping_method: str | None
     agreed_shipping_minor: int | None = None
+    price_list: str = STANDARD
+    coupon: str | None = None  # in capitals
+
+    @property
+    def country(self) -> str | None:
+        """Name the country whose tax is due."""
+        return tax_country(self.shipping_address, self.billing_address)
+
+
+def tax_country(shipping: Address | None, billing: Address | None) -> str | None:
+    """Name the country whose tax is due: where goods go, else where the customer is."""
+    address = shipping or billing
+    return address.country if address else None
 
 
 def merged(lines: Iterable[Goods]) -> tuple[Goods, ...]:

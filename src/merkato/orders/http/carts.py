@@ -1,20 +1,19 @@
 """Carts: a guest's is proven by its token (X-Cart-Token), a customer's by the account."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Request, Response, delete, get, patch, post
+from litestar import Response, delete, get, patch, post
 
-from merkato.chassis.http import ANYONE, USER, Page, etag
+from merkato.chassis.http import ANYONE, USER, etag
 from merkato.chassis.ids import new_id
 from merkato.chassis.tokens import Caller, is_thing_token, thing_token
 from merkato.contracts.problem import NotFound, StateConflict, UnknownProduct, Validation
 from merkato.contracts.values import (
     Address,
     Contact,
-    Country,
     Currency,
     Locale,
     Metadata,
@@ -22,13 +21,12 @@ from merkato.contracts.values import (
     Sku,
 )
 from merkato.orders.actions import placing as actions
+from merkato.orders.domain.offers import price_of
 from merkato.orders.domain.placing import LINES_MAX
-from merkato.orders.domain.pricing import Item, Offer, Priced, Terms, price, price_of, title
+from merkato.orders.domain.terms import CannotBeSent
+from merkato.orders.http.cart_views import CartView, HTTPRequest, mine, show
 from merkato.orders.http.desk import Desk
-from merkato.orders.http.placing import owns
 from merkato.orders.store import carts
-
-HTTPRequest = Request[Any, Any, Any]
 
 
 class NewCart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,57 +67,6 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     token: Annotated[str, msgspec.Meta(max_length=100)]
 
 
-class CartLineView(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of a cart; without a price it cannot be bought at the moment."""
-
-    line_id: UUID
-    sku: str
-    quantity: int
-    title: str
-    image: str | None
-    unit_price_minor: int | None
-    total_minor: int | None
-
-
-class CartTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """What it would cost; tax and shipping as far as the address is known."""
-
-    items_minor: int
-    shipping_minor: int
-    tax_minor: int
-    grand_minor: int
-
-
-class CartView(msgspec.Struct, frozen=True, kw_only=True):
-    """A cart. `token` is shown once, to the guest who made it."""
-
-    id: UUID
-    status: str
-    version: int
-    currency: str
-    locale: str
-    lines: list[CartLineView]
-    totals: CartTotals | None
-    contact: Contact | None
-    shipping_address: Address | None
-    billing_address: Address | None
-    shipping_method: str | None
-    metadata: dict[str, str]
-    updated_at: datetime
-    token: str | None = None
-
-
-class MethodView(msgspec.Struct, frozen=True, kw_only=True):
-    """A way to send a cart, with its price in minor units."""
-
-    id: str
-    title: str
-    price_minor: int
-    currency: str
-    days_min: int
-    days_max: int
-
-
 @post("/api/v1/carts", policy=ANYONE)
 async def create_cart(data: NewCart, caller: Caller, desk: Desk) -> Response[CartView]:
     """Begin a cart. A guest is given its token, to be sent as X-Cart-Token."""
@@ -145,7 +92,7 @@ async def current_cart(caller: Caller, desk: Desk) -> Response[CartView]:
         cart = await carts.cart(tx, cart_id) if cart_id else None
     if cart is None:
         raise NotFound("There is no open cart.")
-    return await _show(cart, desk)
+    return await show(cart, desk)
 
 
 @get("/api/v1/carts/{cart_id:uuid}", policy=ANYONE)
@@ -153,7 +100,7 @@ async def get_cart(
     cart_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Show a cart at today's prices."""
-    return await _show(await _mine(cart_id, request, caller, desk), desk)
+    return await show(await mine(cart_id, request, caller, desk), desk)
 
 
 @patch("/api/v1/carts/{cart_id:uuid}", policy=ANYONE)
@@ -161,25 +108,27 @@ async def set_cart(
     cart_id: UUID, data: SetCart, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Set contact, addresses, shipping method. 409 state-conflict once ordered or changed."""
-    cart = await _mine(cart_id, request, caller, desk)
+    cart = await mine(cart_id, request, caller, desk)
     given = {
         name: getattr(data, name)
         for name in data.__struct_fields__
         if getattr(data, name) is not msgspec.UNSET
     }
     new = msgspec.structs.replace(cart, **given)
-    if new.shipping_method is not None:
-        (await desk.terms()).method(new.shipping_method)
+    if new.shipping_method is not None and new.shipping_method != cart.shipping_method:
+        method = (await desk.terms()).method(new.shipping_method)
+        if method.archived:
+            raise CannotBeSent.at("/shipping_method", f"{method.id} is not offered any more.")
     if not await desk.set_cart(new):
         raise StateConflict("This cart was ordered, or changed just now; read it again.")
     now = datetime.now(UTC)
-    return await _show(msgspec.structs.replace(new, version=cart.version + 1, updated_at=now), desk)
+    return await show(msgspec.structs.replace(new, version=cart.version + 1, updated_at=now), desk)
 
 
 @delete("/api/v1/carts/{cart_id:uuid}", policy=ANYONE, status_code=204)
 async def delete_cart(cart_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk) -> None:
     """Throw an open cart away."""
-    cart = await _mine(cart_id, request, caller, desk)
+    cart = await mine(cart_id, request, caller, desk)
     if cart.status != "open":
         raise StateConflict("This cart was ordered or merged.")
     async with desk.db.reading() as tx:
@@ -191,12 +140,12 @@ async def add_line(
     cart_id: UUID, data: AddLine, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Add pieces of a sku; the same sku adds up. 422 unknown-product, 409 once ordered."""
-    cart = await _mine(cart_id, request, caller, desk)
+    cart = await mine(cart_id, request, caller, desk)
     if len(cart.lines) >= LINES_MAX and all(line.sku != data.sku for line in cart.lines):
         raise Validation.at("/sku", f"A cart has at most {LINES_MAX} lines.")
     known = await desk.offers((data.sku, *(line.sku for line in cart.lines)))
     offer = known.get(data.sku)
-    if offer is None or price_of(offer, cart.currency, data.quantity) is None:
+    if offer is None or price_of(offer, cart.currency, data.quantity, cart.price_list) is None:
         raise UnknownProduct(f"We do not sell {data.sku} in {cart.currency}.", skus=[data.sku])
     had = sum(line.quantity for line in cart.lines if line.sku == data.sku)
     if had + data.quantity > 1_000_000:
@@ -207,7 +156,7 @@ async def add_line(
         raise StateConflict("This cart was ordered or merged.")
     after = cart.with_line(new) if version == cart.version + 1 else await desk.cart(cart_id)
     assert after is not None
-    return await _show(after, desk, known, status=201)
+    return await show(after, desk, known, status=201)
 
 
 @patch("/api/v1/carts/{cart_id:uuid}/lines/{line_id:uuid}", policy=ANYONE)
@@ -216,13 +165,13 @@ async def set_line(
     desk: Desk,
 ) -> Response[CartView]:  # fmt: skip
     """Set how many pieces a line has."""
-    await _mine(cart_id, request, caller, desk)
+    await mine(cart_id, request, caller, desk)
     async with desk.db.reading() as tx:
         if not await carts.set_line(tx, cart_id, line_id, data.quantity):
             raise NotFound("There is no such line in an open cart.")
         after = await carts.cart(tx, cart_id)
     assert after is not None
-    return await _show(after, desk)
+    return await show(after, desk)
 
 
 @delete("/api/v1/carts/{cart_id:uuid}/lines/{line_id:uuid}", policy=ANYONE, status_code=200)
@@ -230,12 +179,12 @@ async def drop_line(
     cart_id: UUID, line_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Take a line out. Harmless to repeat."""
-    await _mine(cart_id, request, caller, desk)
+    await mine(cart_id, request, caller, desk)
     async with desk.db.reading() as tx:
         await carts.drop_line(tx, cart_id, line_id)
         after = await carts.cart(tx, cart_id)
     assert after is not None
-    return await _show(after, desk)
+    return await show(after, desk)
 
 
 @post("/api/v1/carts/{cart_id:uuid}/merge", policy=USER, status_code=200)
@@ -243,8 +192,8 @@ async def merge_cart(
     cart_id: UUID, data: Merge, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[CartView]:
     """Pour a guest's cart into mine, after logging in. Harmless to repeat."""
-    mine = await _mine(cart_id, request, caller, desk)
-    if mine.customer_id is None:
+    target = await mine(cart_id, request, caller, desk)
+    if target.customer_id is None:
         raise NotFound("There is no such cart.")
     if not is_thing_token(desk.settings.token_secret, data.cart_id, data.token):
         raise NotFound("There is no such guest cart.")
@@ -252,125 +201,15 @@ async def merge_cart(
         other = await carts.cart(tx, data.cart_id)
         if other is None or other.customer_id is not None or other.id == cart_id:
             raise NotFound("There is no such guest cart.")
-        if other.currency != mine.currency:
+        if other.currency != target.currency:
             raise Validation.at("/cart_id", f"That cart is in {other.currency}.")
         await actions.merge_carts(tx, data.cart_id, cart_id)
         after = await carts.cart(tx, cart_id)
     assert after is not None
-    return await _show(after, desk)
-
-
-@get("/api/v1/shipping-methods", policy=ANYONE)
-async def shipping_methods(
-    request: HTTPRequest,
-    caller: Caller,
-    desk: Desk,
-    cart_id: UUID | None = None,
-    country: Country | None = None,
-    currency: Currency = "EUR",
-    locale: Locale = "en",
-) -> Page[MethodView]:
-    """List the ways to send a cart, or anything in general, with their prices."""
-    items = 0
-    if cart_id is not None:
-        cart = await _mine(cart_id, request, caller, desk)
-        currency, locale = cart.currency, cart.locale
-        if country is None and cart.shipping_address is not None:
-            country = cart.shipping_address.country
-        view = (await _show(cart, desk)).content
-        items = view.totals.items_minor if view.totals else 0
-    found = []
-    for method in (await desk.terms()).methods:
-        cost = method.cost(currency, country, items)
-        if cost is not None:
-            text = title(method.titles, locale) or method.id
-            found.append(
-                MethodView(
-                    id=method.id, title=text, price_minor=cost, currency=currency,
-                    days_min=method.days_min, days_max=method.days_max,
-                )
-            )  # fmt: skip
-    return Page(items=found)
-
-
-async def _mine(cart_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk) -> carts.Cart:
-    return _owned(await desk.cart(cart_id), request, caller, desk)
-
-
-def _owned(cart: carts.Cart | None, request: HTTPRequest, caller: Caller, desk: Desk) -> carts.Cart:
-    token = request.headers.get("x-cart-token")
-    if cart is None or not owns(cart, caller, token, desk.settings.token_secret):
-        raise NotFound("There is no such cart.")
-    return cart
-
-
-async def _show(
-    cart: carts.Cart, desk: Desk, known: dict[str, Offer] | None = None, *, status: int = 200
-) -> Response[CartView]:
-    """Show a cart at today's prices; `known` are offers just read."""
-    if known is None or any(line.sku not in known for line in cart.lines):
-        known = await desk.offers([line.sku for line in cart.lines])
-    priced = _price(cart, known, await desk.terms())
-    view = CartView(
-        id=cart.id,
-        status=cart.status,
-        version=cart.version,
-        currency=cart.currency,
-        locale=cart.locale,
-        lines=[_line(cart, line, known[line.sku]) for line in cart.lines],
-        totals=CartTotals(
-            items_minor=priced.items_minor,
-            shipping_minor=priced.shipping.gross_minor,
-            tax_minor=priced.tax_minor,
-            grand_minor=priced.grand_minor,
-        ),
-        contact=cart.contact,
-        shipping_address=cart.shipping_address,
-        billing_address=cart.billing_address,
-        shipping_method=cart.shipping_method,
-        metadata=cart.metadata,
-        updated_at=cart.updated_at,
-    )
-    return Response(view, status_code=status, headers={"ETag": etag(cart.version)})
-
-
-def _price(cart: carts.Cart, known: dict[str, Offer], terms: Terms) -> Priced:
-    """Price what can be bought at the moment, with shipping if it goes there."""
-    country = cart.shipping_address.country if cart.shipping_address else None
-    basket = [
-        Item(offer=known[line.sku], quantity=line.quantity)
-        for line in cart.lines
-        if price_of(known[line.sku], cart.currency, line.quantity) is not None
-    ]
-    items = sum(one.quantity * _unit(one, cart.currency) for one in basket)
-    method = cart.shipping_method
-    if method is not None and terms.method(method).cost(cart.currency, country, items) is None:
-        method = None
-    return price(
-        basket, currency=cart.currency, locale=cart.locale, country=country,
-        shipping_method=method, terms=terms, on=datetime.now(UTC).date(),
-    )  # fmt: skip
-
-
-def _unit(item: Item, currency: str) -> int:
-    found = price_of(item.offer, currency, item.quantity)
-    return found.amount_minor if found else 0
-
-
-def _line(cart: carts.Cart, line: carts.CartLine, offer: Offer) -> CartLineView:
-    found = price_of(offer, cart.currency, line.quantity)
-    return CartLineView(
-        line_id=line.line_id,
-        sku=line.sku,
-        quantity=line.quantity,
-        title=title(offer.titles, cart.locale) or line.sku,
-        image=offer.image,
-        unit_price_minor=found.amount_minor if found else None,
-        total_minor=found.amount_minor * line.quantity if found else None,
-    )
+    return await show(after, desk)
 
 
 ROUTES = (
     create_cart, current_cart, get_cart, set_cart, delete_cart, add_line, set_line, drop_line,
-    merge_cart, shipping_methods,
+    merge_cart,
 )  # fmt: skip

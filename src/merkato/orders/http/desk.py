@@ -11,9 +11,12 @@ from merkato.chassis.db import Database, Row
 from merkato.chassis.failpoints import reach
 from merkato.config import Orders
 from merkato.orders.actions import placing as actions
-from merkato.orders.domain.pricing import Offer, Terms
-from merkato.orders.store import carts, life, offers
+from merkato.orders.domain.coupons import Coupon
+from merkato.orders.domain.offers import Offer
+from merkato.orders.domain.terms import Terms
+from merkato.orders.store import carts, coupons, life, offers
 from merkato.orders.store import placing as store
+from merkato.orders.store import terms as terms_store
 from merkato.orders.store.carts import Cart, NewCart, NewLine
 from merkato.orders.store.placing import NewOrder
 
@@ -32,7 +35,8 @@ class Desk:
 
     def __init__(self, db: Database, asks: Asks, settings: Orders) -> None:
         self.db, self.asks, self.settings = db, asks, settings
-        self.existing: Batch[tuple[str, str], Row | None] = Batch(self._existing, key=_apart)
+        self.known: Batch[store.Wish, store.Known] = Batch(self._known, key=_apart)
+        self.coupon: Batch[str, Coupon | None] = Batch(self._coupons, key=_apart)
         self.place: Batch[NewOrder, actions.Outcome] = Batch(
             self._place, key=lambda order: (order.principal, order.key)
         )
@@ -80,13 +84,21 @@ class Desk:
         now = asyncio.get_running_loop().time()
         if self._terms is None or now - self._terms[1] > TERMS_S:
             async with self.db.reading() as tx:
-                self._terms = (await offers.terms(tx), now)
+                self._terms = (await terms_store.terms(tx), now)
         return self._terms[0]
 
-    async def _existing(self, batch: Sequence[tuple[str, str]]) -> list[Row | None]:
+    def forget_terms(self) -> None:
+        """Read rates and methods anew when they are asked for: they were changed here."""
+        self._terms = None
+
+    async def _known(self, batch: Sequence[store.Wish]) -> list[store.Known]:
         async with self.db.reading() as tx:
-            found = await store.by_keys(tx, batch)
-        return [found.get(key) for key in batch]
+            return await store.known(tx, batch)
+
+    async def _coupons(self, batch: Sequence[str]) -> list[Coupon | None]:
+        async with self.db.reading() as tx:
+            found = await coupons.coupons(tx, sorted(set(batch)))
+        return [found.get(code) for code in batch]
 
     async def _place(self, batch: Sequence[NewOrder]) -> list[actions.Outcome]:
         async with self.db.transaction() as tx:

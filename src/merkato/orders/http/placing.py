@@ -6,9 +6,11 @@ where the key's uniqueness decides. A definite refusal gives back a hold that th
 """
 
 import asyncio
+import hmac
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unicodedata import normalize
 from uuid import UUID
 
 import msgspec
@@ -30,6 +32,7 @@ from merkato.contracts.problem import (
     KeyReused,
     NotFound,
     Overloaded,
+    Problem,
     RateLimited,
     StateConflict,
     Unauthenticated,
@@ -37,12 +40,16 @@ from merkato.contracts.problem import (
     Validation,
 )
 from merkato.orders.actions import placing as actions
+from merkato.orders.domain import coupons
 from merkato.orders.domain import placing as rules
-from merkato.orders.domain.pricing import Item, Offer, Priced, Terms, price
+from merkato.orders.domain.coupons import Coupon
+from merkato.orders.domain.offers import Offer
+from merkato.orders.domain.pricing import Asked, Item, Priced, price
+from merkato.orders.domain.terms import Terms
 from merkato.orders.http import views
 from merkato.orders.http.desk import Desk
 from merkato.orders.store import carts
-from merkato.orders.store.placing import NewOrder
+from merkato.orders.store.placing import NewOrder, Wish
 
 log = structlog.get_logger()
 
@@ -84,11 +91,13 @@ async def place_order(
     asked = await _identify(data, key, caller, desk, guest_token)
     basket = _basket(asked)
     wanted = rules.pieces(basket.goods)
-    existing = await desk.existing((asked.principal, key))
-    if existing is not None:
-        return await _replay(desk, asked, existing)
+    known = await desk.known(Wish(asked.principal, key, asked.customer_id))
+    if known.existing is not None:
+        return await _replay(desk, asked, known.existing)
+    basket = msgspec.structs.replace(basket, price_list=known.price_list)
     for _ in range(PRICES_MAX):
-        priced = _price(basket, await desk.offers(tuple(wanted)), await desk.terms())
+        coupon = await _coupon(desk, basket)
+        priced = _price(basket, await desk.offers(tuple(wanted)), await desk.terms(), coupon)
         rules.check_basket(basket, priced)
         rules.check_total(priced, data.expected_total)
         _check_cart(asked)
@@ -162,6 +171,9 @@ def _basket(asked: _Request) -> rules.Basket:
         goods = [rules.Goods(sku=line.sku, quantity=line.quantity) for line in cart.lines]
     else:
         goods = rules.agreed_goods(data.lines or (), currency)
+    code = data.coupon if isinstance(data.coupon, str) else None
+    if data.coupon is msgspec.UNSET and cart is not None:
+        code = cart.coupon
     return rules.Basket(
         goods=rules.merged(goods),
         currency=currency,
@@ -171,27 +183,40 @@ def _basket(asked: _Request) -> rules.Basket:
         shipping_address=data.shipping_address or (cart.shipping_address if cart else None),
         billing_address=data.billing_address or (cart.billing_address if cart else None),
         shipping_method=data.shipping_method or (cart.shipping_method if cart else None),
+        coupon=code and coupons.canonical(code),
     )
 
 
-def _price(basket: rules.Basket, known: dict[str, Offer], terms: Terms) -> Priced:
+async def _coupon(desk: Desk, basket: rules.Basket) -> Coupon | None:
+    """Read the coupon of a basket. Raises CouponInvalid for one that does not exist."""
+    if basket.coupon is None:
+        return None
+    coupon = await desk.coupon(basket.coupon)
+    if coupon is None:
+        raise coupons.unknown(basket.coupon)
+    return coupon
+
+
+def _price(
+    basket: rules.Basket, known: dict[str, Offer], terms: Terms, coupon: Coupon | None
+) -> Priced:
     unknown = sorted({line.sku for line in basket.goods} - known.keys())
     if unknown:
         raise UnknownProduct(f"We do not sell {', '.join(unknown[:10])}.", skus=unknown)
-    address = basket.shipping_address or basket.billing_address
-    return price(
-        [
+    asked = Asked(
+        items=tuple(
             Item(offer=known[line.sku], quantity=line.quantity, agreed_minor=line.agreed_minor)
             for line in basket.goods
-        ],
+        ),
         currency=basket.currency,
         locale=basket.locale,
-        country=address.country if address else None,
+        country=basket.country,
+        price_list=basket.price_list,
         shipping_method=basket.shipping_method,
-        terms=terms,
-        on=datetime.now(UTC).date(),
         agreed_shipping_minor=basket.agreed_shipping_minor,
+        coupon=coupon,
     )
+    return price(asked, terms, datetime.now(UTC))
 
 
 def _check_cart(asked: _Request) -> None:
@@ -224,17 +249,27 @@ async def _place(
         if outcome.existing is not None:
             took = took and outcome.existing["id"] != order_id
             return await _replay(desk, asked, outcome.existing)
-        if outcome.verdict == actions.TAKEN and order.reference is not None:
-            raise StateConflict("Another order has this reference.", reference=order.reference)
-        if outcome.verdict != actions.PRICE_CHANGED:
-            raise StateConflict("This cart changed, or was ordered, just now.")
-    except (StateConflict, KeyReused):
+        refusal = _refusal(order, outcome)
+        if refusal is not None:
+            raise refusal
+    except (StateConflict, KeyReused, coupons.CouponExhausted):
         if took:
             await asyncio.shield(_give_back(desk.asks, order_id))
         raise
     if took:
         await asyncio.shield(_give_back(desk.asks, order_id))
     return None
+
+
+def _refusal(order: NewOrder, outcome: actions.Outcome) -> Problem | None:
+    """Say why an order was not placed for good; None: it is to be priced again."""
+    if outcome.verdict == actions.PRICE_CHANGED:
+        return None
+    if outcome.verdict == actions.EXHAUSTED:
+        return outcome.refusal
+    if outcome.verdict == actions.TAKEN and order.reference is not None:
+        return StateConflict("Another order has this reference.", reference=order.reference)
+    return StateConflict("This cart changed, or was ordered, just now.")
 
 
 async def _reserve(desk: Desk, asked: _Request, order_id: UUID, priced: Priced) -> bool:
@@ -306,9 +341,20 @@ def _new_order(
         placed_at=now,
         reference=asked.data.reference or None,
         reference_time=asked.reference_time,
+        coupon_customer=_coupon_customer(settings, asked, basket) if priced.coupon else None,
         pay_until=now + timedelta(seconds=settings.pay_within_s),
         look_at=now + timedelta(seconds=settings.watch_after_s),
     )
+
+
+def _coupon_customer(settings: Orders, asked: _Request, basket: rules.Basket) -> str:
+    """Name who uses a coupon: a customer by id, a guest by a keyed hash of the e-mail address."""
+    if asked.customer_id is not None:
+        return f"user:{asked.customer_id}"
+    contact = basket.contact
+    address = normalize("NFKC", contact.email).casefold() if contact else asked.principal
+    digest = hmac.digest(settings.token_secret.encode(), address.encode(), "sha256")
+    return f"guest:{digest.hex()}"
 
 
 async def _replay(desk: Desk, asked: _Request, existing: Row) -> Response[views.OrderView]:

@@ -8,7 +8,7 @@ import msgspec
 
 from merkato.chassis.db import Row
 from merkato.contracts.values import Address, Contact
-from merkato.orders.domain.pricing import Share
+from merkato.orders.domain.pricing import Adjustment, Priced, Share
 from merkato.orders.store.placing import NewOrder
 
 
@@ -28,6 +28,7 @@ class LineView(msgspec.Struct, frozen=True, kw_only=True):
     net_minor: int
     tax_minor: int
     gross_minor: int
+    discount_minor: int = 0  # taken off this line
     cancelled: int = 0  # pieces, as the counters below
     shipped: int = 0
     delivered: int = 0
@@ -167,6 +168,8 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str]
     placed_at: datetime
     pay_until: datetime
+    coupon: str | None
+    adjustments: tuple[Adjustment, ...]
     reference: str | None  # what it was placed under for its customer
     reference_time: datetime | None
     token: str | None = None  # a guest's proof; shown at placing only
@@ -187,24 +190,7 @@ def placed(order: NewOrder) -> OrderView:
         locale=order.locale,
         payment_method=order.payment_method,
         tax_included=priced.tax_included,
-        lines=[
-            LineView(
-                line_no=n,
-                sku=line.offer.sku,
-                quantity=line.quantity,
-                title=line.title,
-                options=dict(line.offer.options),
-                image=line.offer.image,
-                list_price_minor=line.list_price_minor,
-                unit_price_minor=line.unit_price_minor,
-                tax_class=line.offer.tax_class,
-                rate_bp=line.share.rate_bp,
-                net_minor=line.share.net_minor,
-                tax_minor=line.share.tax_minor,
-                gross_minor=line.share.gross_minor,
-            )
-            for n, line in enumerate(priced.lines, 1)
-        ],
+        lines=_lines(priced),
         shipping=ShippingView(
             method=priced.shipping_method,
             net_minor=shipping.net_minor,
@@ -214,7 +200,7 @@ def placed(order: NewOrder) -> OrderView:
         ),
         totals=TotalsView(
             items_minor=priced.items_minor,
-            discount_minor=0,
+            discount_minor=priced.discount_minor,
             shipping_minor=shipping.gross_minor,
             tax_minor=priced.tax_minor,
             grand_minor=priced.grand_minor,
@@ -227,9 +213,33 @@ def placed(order: NewOrder) -> OrderView:
         metadata=order.metadata,
         placed_at=order.placed_at,
         pay_until=order.pay_until,
+        coupon=priced.coupon.code if priced.coupon else None,
+        adjustments=priced.adjustments,
         reference=order.reference,
         reference_time=order.reference_time,
     )
+
+
+def _lines(priced: Priced) -> list[LineView]:
+    return [
+        LineView(
+            line_no=n,
+            sku=line.offer.sku,
+            quantity=line.quantity,
+            title=line.title,
+            options=dict(line.offer.options),
+            image=line.offer.image,
+            list_price_minor=line.list_price_minor,
+            unit_price_minor=line.unit_price_minor,
+            tax_class=line.offer.tax_class,
+            rate_bp=line.share.rate_bp,
+            net_minor=line.share.net_minor,
+            tax_minor=line.share.tax_minor,
+            gross_minor=line.share.gross_minor,
+            discount_minor=line.discount_minor,
+        )
+        for n, line in enumerate(priced.lines, 1)
+    ]
 
 
 def taxes(shares: Iterable[Share]) -> list[TaxView]:
@@ -249,6 +259,12 @@ def taxes(shares: Iterable[Share]) -> list[TaxView]:
 def from_row(row: Row) -> OrderView:
     """Show an order as it is now."""
     columns = dict(row)
+    off: dict[int | None, int] = {}
+    for one in row["adjustments"]:
+        off[one["line_no"]] = off.get(one["line_no"], 0) + one["amount_minor"]
+    columns["lines"] = [
+        {**line, "discount_minor": off.get(line["line_no"], 0)} for line in row["lines"]
+    ]
     columns["shipping"] = {
         "method": row["shipping_method"], "net_minor": row["shipping_net_minor"],
         "tax_minor": row["shipping_tax_minor"], "gross_minor": row["shipping_minor"],

@@ -13,6 +13,7 @@ import msgspec
 
 from merkato.chassis.db import Tx
 from merkato.contracts.values import Address, Contact
+from merkato.orders.domain.offers import STANDARD
 
 
 class CartLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,8 @@ class Cart(msgspec.Struct, frozen=True, kw_only=True):
     shipping_method: str | None
     metadata: dict[str, str]
     updated_at: datetime
+    price_list: str = STANDARD
+    coupon: str | None = None
     lines: tuple[CartLine, ...] = ()
 
     def with_line(self, new: "NewLine") -> "Cart":
@@ -93,7 +96,9 @@ async def insert(tx: Tx, new: Sequence[NewCart]) -> dict[UUID, datetime]:
 
 CARTS = """
 select c.id, c.customer_id, c.status, c.version, c.currency, c.locale, c.contact,
-       c.shipping_address, c.billing_address, c.shipping_method, c.metadata, c.updated_at,
+       c.shipping_address, c.billing_address, c.shipping_method, c.metadata, c.updated_at, c.coupon,
+       coalesce((select p.price_list from customer_price_lists p
+                  where p.customer_id = c.customer_id), 'standard') as price_list,
        coalesce((select json_agg(json_build_object('line_id', l.line_id, 'sku', l.sku,
                                                    'quantity', l.quantity)
                                  order by l.added_at, l.line_id)
@@ -195,6 +200,17 @@ async def update(tx: Tx, new: Sequence[Cart]) -> set[UUID]:
         [cart.metadata for cart in new],
     )
     return {row["id"] for row in rows}
+
+
+SET_COUPON = """
+update carts set coupon = $2, version = version + 1, updated_at = clock_timestamp()
+ where id = $1 and status = 'open' returning id
+"""
+
+
+async def set_coupon(tx: Tx, cart_id: UUID, code: str | None) -> bool:
+    """Put a coupon on an open cart, or take it off. False when it is not open."""
+    return await tx.fetchval(SET_COUPON, cart_id, code) is not None
 
 
 DELETE = "delete from carts where id = $1 and status = 'open'"

@@ -18,7 +18,7 @@ KnownAddress = Address | None
 LOCK = """
 select id as order_id, number, customer_id, status, payment_status, reason, steps, currency, locale,
        grand_minor, credited_minor, items_minor, discount_minor, shipping_minor, tax_minor,
-       payment_method, pay_until, captured_minor, refunded_minor,
+       payment_method, pay_until, coupon, captured_minor, refunded_minor,
        fulfilment_status <> 'unfulfilled' as shipped
   from orders where id = any($1) order by id for no key update
 """
@@ -181,7 +181,8 @@ select o.id, o.number, o.customer_id, o.status, o.reason, o.payment_status, o.fu
        o.discount_minor, o.shipping_minor, o.shipping_net_minor, o.shipping_tax_minor,
        o.shipping_rate_bp, o.tax_minor, o.grand_minor, o.credited_minor, o.captured_minor,
        o.refunded_minor, o.metadata, o.placed_at,
-       o.pay_until, o.cart_id, o.reference, o.reference_time, c.contact, c.shipping_address,
+       o.pay_until, o.cart_id, o.reference, o.reference_time, o.coupon, c.contact,
+       c.shipping_address,
        coalesce(c.billing_address, c.shipping_address) as billing_address,
        (select json_agg(json_build_object(
                 'line_no', l.line_no, 'sku', l.sku, 'quantity', l.quantity, 'title', l.title,
@@ -230,7 +231,11 @@ select o.id, o.number, o.customer_id, o.status, o.reason, o.payment_status, o.fu
                                    on g.order_id = o.id and g.line_no = p.line_no
                            where p.credit_id = k.id))
                 order by k.created_at, k.id), '[]')
-          from credits k where k.order_id = o.id) as credits
+          from credits k where k.order_id = o.id) as credits,
+       (select coalesce(json_agg(json_build_object('line_no', a.line_no, 'source', a.source,
+                                                   'code', a.code, 'amount_minor', a.amount_minor)
+                                 order by a.n), '[]')
+          from adjustments a where a.order_id = o.id) as adjustments
   from orders o join order_contacts c on c.order_id = o.id
  where o.id = any($1)
 """

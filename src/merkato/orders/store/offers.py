@@ -1,4 +1,4 @@
-"""Statements about what can be sold: our copy of offers, tax rates, shipping methods."""
+"""Statements about what can be sold: our copy of offers."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import msgspec
 
 from merkato.chassis.db import Tx
 from merkato.contracts.catalog import VariantPriced
-from merkato.orders.domain.pricing import Offer, ShippingMethod, TaxRate, Terms
+from merkato.orders.domain.offers import Offer
 
 OFFERS = """
 select sku, version, active, titles, options, image, prices, track_stock, requires_shipping,
@@ -51,17 +51,3 @@ async def keep_offers(tx: Tx, events: Sequence[VariantPriced]) -> None:
         [e.weight_g for e in events],
         [e.tax_class for e in events],
     )
-
-
-RATES = "select country, tax_class, basis_points, valid_from from tax_rates"
-METHODS = """
-select id, titles, countries, prices, free_from, days_min, days_max, tax_class
-  from shipping_methods where not archived order by position
-"""
-
-
-async def terms(tx: Tx) -> Terms:
-    """Read all tax rates and the shipping methods in use."""
-    rates = [msgspec.convert(dict(row), TaxRate) for row in await tx.fetch(RATES)]
-    methods = [msgspec.convert(dict(row), ShippingMethod) for row in await tx.fetch(METHODS)]
-    return Terms(tuple(rates), tuple(methods))

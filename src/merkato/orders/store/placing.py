@@ -36,6 +36,43 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     look_at: datetime
     reference: str | None = None
     reference_time: datetime | None = None
+    coupon_customer: str | None = None  # whose use of the coupon it is
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """Who wants to place an order under which key."""
+
+    principal: str
+    key: str
+    customer_id: UUID | None
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is known of a wish: the order that has its key, and by which list the customer pays."""
+
+    existing: Row | None
+    price_list: str
+
+
+KNOWN = """
+select o.id, o.fingerprint, coalesce(l.price_list, 'standard') as price_list
+  from unnest($1::text[], $2::text[], $3::uuid[]) with ordinality
+       k(principal, key, customer_id, n)
+  left join orders o on o.principal = k.principal and o.idempotency_key = k.key
+  left join customer_price_lists l on l.customer_id = k.customer_id
+ order by k.n
+"""
+
+
+async def known(tx: Tx, wishes: Sequence[Wish]) -> list[Known]:
+    """Tell for each wish, in order, whether its key has an order, and the customer's price list."""
+    rows = await tx.fetch(
+        KNOWN,
+        [wish.principal for wish in wishes],
+        [wish.key for wish in wishes],
+        [wish.customer_id for wish in wishes],
+    )
+    return [Known(row if row["id"] else None, row["price_list"]) for row in rows]
 
 
 BY_KEYS = """
@@ -80,17 +117,18 @@ with wanted as (
                          $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::int[],
                          $18::bigint[], $19::bigint[], $20::jsonb[], $21::timestamptz[],
                          $22::timestamptz[], $23::timestamptz[], $24::jsonb[], $25::jsonb[],
-                         $26::jsonb[], $27::text[], $28::timestamptz[])
+                         $26::jsonb[], $27::text[], $28::timestamptz[], $29::bigint[],
+                         $30::text[])
            o(id, number, principal, key, fingerprint, customer_id, cart_id, currency, locale,
              payment_method, shipping_method, tax_included, items_minor, shipping_minor,
              shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor, grand_minor,
              metadata, placed_at, pay_until, look_at, contact, shipping_address, billing_address,
-             reference, reference_time)),
+             reference, reference_time, discount_minor, coupon)),
 lines as (
-    select * from unnest($29::uuid[], $30::int[], $31::text[], $32::bigint[], $33::int[],
-                         $34::text[], $35::jsonb[], $36::text[], $37::text[], $38::bigint[],
-                         $39::bigint[], $40::text[], $41::int[], $42::bigint[], $43::bigint[],
-                         $44::bigint[], $45::bool[], $46::bool[])
+    select * from unnest($31::uuid[], $32::int[], $33::text[], $34::bigint[], $35::int[],
+                         $36::text[], $37::jsonb[], $38::text[], $39::text[], $40::bigint[],
+                         $41::bigint[], $42::text[], $43::int[], $44::bigint[], $45::bigint[],
+                         $46::bigint[], $47::bool[], $48::bool[])
            l(order_id, line_no, sku, version, quantity, title, options, image, price_list,
              list_price_minor, unit_price_minor, tax_class, rate_bp, net_minor, tax_minor,
              gross_minor, tracked, requires_shipping)),
@@ -103,12 +141,12 @@ new as (
                         shipping_method, tax_included, items_minor, shipping_minor,
                         shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor,
                         grand_minor, metadata, placed_at, pay_until, changed_at, reference,
-                        reference_time, country)
+                        reference_time, discount_minor, coupon, country)
     select id, number, principal, key, fingerprint, customer_id, cart_id, 'placed', 'due', 1,
            currency, locale, payment_method, shipping_method, tax_included, items_minor,
            shipping_minor, shipping_net_minor, shipping_tax_minor, shipping_rate_bp, tax_minor,
            grand_minor, metadata, placed_at, pay_until, placed_at, reference, reference_time,
-           coalesce(shipping_address, billing_address) ->> 'country'
+           discount_minor, coupon, coalesce(shipping_address, billing_address) ->> 'country'
       from wanted where id not in (select order_id from stale)
      order by principal, key
         on conflict do nothing returning id),
@@ -154,7 +192,7 @@ def _order(order: NewOrder) -> tuple[Any, ...]:
         shipping.net_minor, shipping.tax_minor, shipping.rate_bp, priced.tax_minor,
         priced.grand_minor, order.metadata, order.placed_at, order.pay_until, order.look_at,
         order.contact, order.shipping_address, order.billing_address, order.reference,
-        order.reference_time,
+        order.reference_time, priced.discount_minor, priced.coupon and priced.coupon.code,
     )  # fmt: skip
 
 
@@ -162,7 +200,7 @@ def _lines(order: NewOrder) -> list[tuple[Any, ...]]:
     return [
         (
             order.id, n, line.offer.sku, line.offer.version, line.quantity, line.title,
-            line.offer.options, line.offer.image, "standard", line.list_price_minor,
+            line.offer.options, line.offer.image, line.price_list, line.list_price_minor,
             line.unit_price_minor, line.offer.tax_class, line.share.rate_bp, line.share.net_minor,
             line.share.tax_minor, line.share.gross_minor, line.offer.track_stock,
             line.offer.requires_shipping,
