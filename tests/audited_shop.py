@@ -135,7 +135,7 @@ class Story:
     def say(self, order_id, n, step):
         event = old_id()
         self.write("orders", SAY, event, f"orders.order_{step}.v1", str(order_id), n, AGO)
-        hearers = ["inventory", "notifications"]
+        hearers = ["broker", "inventory", "notifications"]
         for service in hearers if step == "confirmed" else [*hearers, "payments"]:
             self.write(service, "insert into inbox (event_id) values ($1)", event)
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-SERVICES = ("users", "catalog", "inventory", "orders", "payments", "notifications")
+SERVICES = ("users", "catalog", "inventory", "orders", "payments", "notifications", "broker")
 WEB = ("gateway",)
 ALL = SERVICES + WEB
 
@@ -92,6 +92,13 @@ class Notifications(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 2  # SMTP connections open at once
 
 
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of broker."""
+
+    log_days: int = 30  # public events are kept this long; at least 7
+    streams_max: int = 200  # live streams of events open at once in this process
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration. Read once, at the door; the rest of the house is handed parts."""
 
@@ -113,6 +120,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     inventory: Inventory = Inventory()
     payments: Payments = Payments()
     notifications: Notifications = Notifications()
+    broker: Broker = Broker()
 
 
 def home() -> Path:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from merkato.broker.service import service as broker
 from merkato.catalog.service import service as catalog
 from merkato.chassis import failpoints, telemetry
 from merkato.chassis.ask import App
@@ -32,8 +33,13 @@ MAKERS: Mapping[str, Callable[[Config], Service]] = {
 
 
 def services(config: Config) -> dict[str, Service]:
-    """Put every service together, whether it runs here or not."""
-    return {name: make(config) for name, make in MAKERS.items()}
+    """Put every service together, here or not; the broker is told who hears what."""
+    made = {name: make(config) for name, make in MAKERS.items()}
+    heard: dict[str, list[str]] = {}
+    for name, one in made.items():
+        for event in one.hears:
+            heard.setdefault(event.type, []).append(name)
+    return {**made, "broker": broker(config, heard)}
 
 
 @asynccontextmanager

@@ -121,7 +121,11 @@ async def test_bad_queries(shop, someone):
         answer = await shop("GET", f"{concrete(path)}?{query}", token=someone(policy))
         is_problem(answer, allowed={200, 301})
 
-    reads = [(path, policy) for method, path, policy in routes() if method == "GET"]
+    reads = [
+        (path, policy)
+        for method, path, policy in routes()
+        if method == "GET" and not path.endswith("/stream")  # never ends; see test_broker.py
+    ]
     await in_turn(send, [(*read, query) for read, query in itertools.product(reads, QUERIES)])
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from merkato.audit.laws.events import HEARD, HEARD_IDS, SAID, SAID_IDS
 from merkato.audit.result import Tally
+from merkato.broker import handlers as broker
 from merkato.catalog import handlers as catalog
 from merkato.chassis.db import Tx
 from merkato.chassis.ids import first_id
@@ -23,6 +24,7 @@ from merkato.payments import handlers as payments
 from merkato.users import handlers as users
 
 _HEARS: Mapping[str, Iterable[type[Event]]] = {
+    "broker": broker.HEARS,
     "catalog": catalog.hears(0),
     "inventory": inventory.HEARS,
     "notifications": notifications.TOLD,

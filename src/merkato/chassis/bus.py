@@ -167,16 +167,20 @@ class NatsBus:
         return await self._request(f"$JS.API.{call}", msgspec.json.encode(body) if body else b"")
 
     async def stream(self) -> StreamState:
-        """See Bus."""
+        """See Bus. A stream of an older version is told of sources it does not know."""
+        subjects = [f"{source}.>" for source in self._sources]
         try:
             info = await self._api(f"STREAM.INFO.{STREAM}")
+            if new := sorted({*subjects} - {*info["config"]["subjects"]}):
+                wider = {**info["config"], "subjects": [*info["config"]["subjects"], *new]}
+                info = await self._api(f"STREAM.UPDATE.{STREAM}", **wider)
         except Refused as refused:
             if "not found" not in str(refused):
                 raise
             info = await self._api(
                 f"STREAM.CREATE.{STREAM}",
                 name=STREAM,
-                subjects=[f"{source}.>" for source in self._sources],
+                subjects=subjects,
                 storage="file",
                 retention="limits",
                 discard="new",

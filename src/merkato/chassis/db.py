@@ -2,8 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Any, TypeAlias
 
@@ -101,6 +101,7 @@ class Database:
         self._pool = pool
         self._dsn = dsn
         self._bells: dict[str, asyncio.Event] = {}
+        self._listeners: dict[str, set[asyncio.Event]] = {}
 
     @asynccontextmanager
     async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[Tx]:
@@ -116,7 +117,7 @@ class Database:
                 if tx.before_commit:
                     await tx.before_commit(tx)
         for name in tx.wakes:
-            self.bell(name).set()
+            self.ring(name)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
@@ -125,8 +126,26 @@ class Database:
             yield Tx(connection)
 
     def bell(self, name: str) -> asyncio.Event:
-        """Give the event that `Tx.wake(name)` sets."""
+        """Give the event that `Tx.wake(name)` sets; for the one who answers that bell."""
         return self._bells.setdefault(name, asyncio.Event())
+
+    @contextmanager
+    def listening(self, name: str, event: asyncio.Event | None = None) -> Iterator[asyncio.Event]:
+        """Give an event of one's own that `Tx.wake(name)` sets, for one of many who listen."""
+        own = event or asyncio.Event()
+        listeners = self._listeners.setdefault(name, set())
+        listeners.add(own)
+        try:
+            yield own
+        finally:
+            listeners.discard(own)
+
+    def ring(self, name: str, but: asyncio.Event | None = None) -> None:
+        """Set the events of all who wait for `name`, but one."""
+        self.bell(name).set()
+        for event in self._listeners.get(name, ()):
+            if event is not but:
+                event.set()
 
     async def migrate(self, *packages: str) -> None:
         """Apply ``<package>/schema/*.sql`` in order, each once, forward only.

@@ -21,7 +21,9 @@ log = structlog.get_logger()
 
 URI_MAX_BYTES = 8_192
 RECEIVE_S = 10.0  # a body must have arrived by then; of a streamed one, each part
-DEADLINE_S = 10.0  # every request ends within this
+DEADLINE_S = 10.0  # every request ends within this, but streams
+STREAM = "/stream"  # how the paths of those end
+SLOW_S = 20.0  # how long a stream waits for a reader that takes nothing
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,80}\Z")
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -79,6 +81,9 @@ def edge(
         if scope["path"] in ("/livez", "/readyz", "/metrics"):
             await _tell(scope["path"], ready, sending)
             return
+        if scope["path"].endswith(STREAM):  # lasts as long as its reader: no part of the load
+            await _guarded(app, scope, receive, sending)
+            return
         Load.in_flight += 1
         try:
             allowance = allowances.of(scope["method"], scope["path"])
@@ -106,14 +111,45 @@ async def _guarded(
         body = b""
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             body = await _read(receive, allowance.body_max_bytes)
-        streaming = scope["path"].endswith("/stream")
-        async with asyncio.timeout(None if streaming else DEADLINE_S):
+        if scope["path"].endswith(STREAM):
+            await _stream(app, scope, _replay(body, receive), send)
+            return
+        async with asyncio.timeout(DEADLINE_S):
             await app(scope, _replay(body, receive), send)
     except Problem as problem:
         await answer_problem(problem, send)
     except TimeoutError:
         log.warning("deadline passed", path=scope["path"])
         await answer_problem(UpstreamTimeout("This took too long."), send)
+
+
+async def _stream(app: App, scope: Any, receive: Any, send: Any) -> None:
+    """Let an answer last, and cut off a reader that takes nothing for SLOW_S."""
+    over = asyncio.Event()
+
+    async def sending(message: Any) -> None:
+        if over.is_set():
+            return
+        try:
+            async with asyncio.timeout(SLOW_S):
+                await send(message)
+        except TimeoutError:
+            log.info("a slow reader was cut off", path=scope["path"])
+            over.set()
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            over.set()
+
+    async def receiving() -> Any:
+        leaving = asyncio.ensure_future(receive())
+        ending = asyncio.ensure_future(over.wait())
+        try:
+            await asyncio.wait((leaving, ending), return_when=asyncio.FIRST_COMPLETED)
+            return leaving.result() if leaving.done() else {"type": "http.disconnect"}
+        finally:
+            leaving.cancel()
+            ending.cancel()
+
+    await app(scope, receiving, sending)
 
 
 def _request_id(scope: Any) -> str:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 import structlog
 
-from merkato.chassis import access, forgetting, http, idempotency, inbox, outbox
+from merkato.chassis import access, forgetting, http, idempotency, inbox, outbox, wake
 from merkato.chassis.allowance import Allowances
 from merkato.chassis.ask import App, Asks
 from merkato.chassis.bus import NatsBus
@@ -63,6 +63,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     hears: inbox.Hears = {}
     jobs: Sequence[Every] = ()
     asks: Sequence[str] = ()  # other services, by name
+    rings: Sequence[str] = ()  # bells that ring in all its processes, wherever a transaction wakes
     provides: Callable[[Resources], Mapping[str, object]] = _nothing  # arguments for routes
     forgets: forgetting.Forgets = forgetting.nothing  # its part in forgetting people
 
@@ -98,6 +99,7 @@ async def running(service: Service, place: Place) -> AsyncIterator[App]:
     async with (
         db_connected(place.database_url, pool_max=place.pool_max) as db,
         bus_connected(place.nats_url, service.name, place.sources) as bus,
+        AsyncExitStack() as lasting,
     ):
         await db.migrate("merkato.chassis", f"merkato.{service.name}")
         asks = Asks({name: _late(place.apps, name) for name in service.asks}, place.tokens)
@@ -110,6 +112,7 @@ async def running(service: Service, place: Place) -> AsyncIterator[App]:
             keys,
             {"db": db, "asks": asks, "tokens": place.tokens, **service.provides(resources)},
         )
+        await lasting.enter_async_context(wake.shared(db, bus, service.name, service.rings))
         tasks = [
             asyncio.create_task(db.lead(lambda: _lead(service, resources, bus, ears))),
             asyncio.create_task(access.follow(db, place.tokens)),

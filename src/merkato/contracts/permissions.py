@@ -5,7 +5,9 @@ STAFF = frozenset(
     {
         "catalog:write",
         "customers:read",
+        "dead-letters:read",
         "dead-letters:write",
+        "events:read",
         "inventory:read",
         "inventory:write",
         "notifications:read",
@@ -20,6 +22,7 @@ STAFF = frozenset(
         "orders:write",
         "payments:read",
         "payments:write",
+        "webhooks:read",
     }
 )
 ADMIN = STAFF | {
@@ -27,7 +30,10 @@ ADMIN = STAFF | {
     "api-keys:write",
     "audit-trail:read",
     "customers:erase",
+    "events:publish",
+    "topics:write",
     "users:write",
+    "webhooks:write",
 }
 
 ROLES: dict[str, frozenset[str]] = {"customer": CUSTOMER, "staff": STAFF, "admin": ADMIN}

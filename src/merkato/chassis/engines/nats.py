@@ -75,19 +75,20 @@ def _configuration(home: Home, kept: Secrets, services: tuple[str, ...], port: i
 
 def _user(service: str, kept: Secrets) -> dict[str, object]:
     """A service says its own events only, hears its own answers only, and deletes nothing."""
+    wake = f"_WAKE.{service}.>"  # bells between its own processes
     return {
         "user": service,
         "password": kept.nats[service],
         "permissions": {
             "publish": {
-                "allow": [f"{service}.>", "$JS.API.>", "$JS.ACK.>", "_INBOX.>"],
+                "allow": [f"{service}.>", "$JS.API.>", "$JS.ACK.>", "_INBOX.>", wake],
                 "deny": [
                     "$JS.API.STREAM.DELETE.>",
                     "$JS.API.STREAM.PURGE.>",
                     "$JS.API.STREAM.MSG.DELETE.>",
                 ],
             },
-            "subscribe": {"allow": [f"_INBOX_{service}.>"]},
+            "subscribe": {"allow": [f"_INBOX_{service}.>", wake]},
         },
     }
 

@@ -1,0 +1,1 @@
+"""What the broker can be asked to change."""

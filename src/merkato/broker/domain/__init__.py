@@ -1,0 +1,1 @@
+"""Rules of the broker: what is shown, what a topic is, what may change."""

@@ -1,0 +1,52 @@
+"""CloudEvents 1.0 as others send them over HTTP: structured, binary and batched."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from merkato.broker.domain.cloudevents import CloudEvent, checked, decoded
+from merkato.chassis.http import UnsupportedMediaType
+from merkato.contracts.problem import Validation
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+BATCH_MAX = 100  # events in one request
+
+
+def read(content_type: str, headers: Mapping[str, str], body: bytes) -> list[CloudEvent]:
+    """Read the events of a request, by its content type.
+
+    Raises Malformed, Validation with pointers, and UnsupportedMediaType.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == BATCH:
+        parts = decoded(body, list[msgspec.Raw])
+        if not 1 <= len(parts) <= BATCH_MAX:
+            raise Validation.at("", f"A batch has 1 to {BATCH_MAX} events.")
+        return [_structured(bytes(one), f"/{n}") for n, one in enumerate(parts)]
+    if media_type == STRUCTURED:
+        return [_structured(body, "")]
+    if "ce-specversion" in headers or "ce-id" in headers or "ce-type" in headers:
+        return [_binary(media_type, headers, body)]
+    raise UnsupportedMediaType(
+        f"Send a CloudEvent: {STRUCTURED}, {BATCH}, or ce-… headers with a JSON body."
+    )
+
+
+def _structured(body: bytes, place: str) -> CloudEvent:
+    attributes = decoded(body, dict[str, msgspec.Raw])
+    data = attributes.pop("data", None)
+    plain = {name: decoded(bytes(raw), Any) for name, raw in attributes.items()}
+    media_type = plain.get("datacontenttype") or "application/json"
+    return checked(plain, media_type, None if data is None else bytes(data), place)
+
+
+def _binary(media_type: str, headers: Mapping[str, str], body: bytes) -> CloudEvent:
+    attributes = {
+        name.removeprefix("ce-"): unquote(value)
+        for name, value in headers.items()
+        if name.startswith("ce-")
+    }
+    return checked(attributes, media_type, body or None, "")

@@ -1,0 +1,134 @@
+"""The log over HTTP: read in order from any point, as JSON, as NDJSON or as a batch."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from litestar import Request, Response, get
+from litestar.params import Parameter
+
+from merkato.broker.domain import topics
+from merkato.broker.store import log as store
+from merkato.broker.store import topics as topics_store
+from merkato.broker.store.log import Looked
+from merkato.chassis.db import Database, Row, Tx
+from merkato.chassis.http import Cursor, decode_cursor, encode_cursor, moment, staff
+from merkato.contracts.problem import NotFound, Problem, Validation
+
+PATH = "/api/v1/events"
+READ = "events:read"
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+BATCH = "application/cloudevents-batch+json"
+TOPICS_MAX = 50  # in one filter
+
+TopicFilter = Annotated[list[str] | None, Parameter(query="topic", max_items=TOPICS_MAX)]
+
+
+class NotAcceptable(Problem):
+    """The answer does not come in any of the forms asked for."""
+
+    slug, status, title = "not-acceptable", 406, "Not acceptable"
+
+
+@get(PATH, policy=staff(READ))
+async def list_events(
+    request: Request[Any, Any, Any],
+    db: Database,
+    topic: TopicFilter = None,
+    key: Annotated[str | None, Parameter(min_length=1, max_length=300)] = None,
+    after: Cursor = None,
+    since: datetime | None = None,
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 20,
+) -> Response[bytes]:
+    """Read public events in the order of the log, each a CloudEvent with its own `cursor`.
+
+    `after` is the cursor of the last event seen, `since` a time; without either the log is read
+    from its oldest event. Asked for ``application/x-ndjson``, there is an event per line; for
+    ``application/cloudevents-batch+json``, an array. A page of few topics may be short, or empty,
+    and still have a next one: follow `next_cursor`, or the header ``Next-Cursor``.
+    """
+    form = accepted(request.headers.get("accept"))
+    async with db.transaction(snapshot=True) as tx:
+        types = await types_of(tx, topic)
+        position = await _start(tx, after, since)
+        found = await look(tx, position, types, key, limit)
+    next_cursor = encode_cursor(found.upto) if found.more else None
+    headers = {"Next-Cursor": next_cursor} if next_cursor else {}
+    events = [with_cursor(row) for row in found.rows]
+    return Response(_body(form, events, next_cursor), headers=headers, media_type=form)
+
+
+async def look(tx: Tx, after: int, types: list[str] | None, key: str | None, limit: int) -> Looked:
+    """Read on from a position what is wanted of the log."""
+    if key is not None:
+        return await store.page_of_key(tx, after, key, types, limit)
+    if types is not None:
+        return await store.page_of_types(tx, after, types, limit)
+    return await store.page(tx, after, limit)
+
+
+async def _start(tx: Tx, after: str | None, since: datetime | None) -> int:
+    if after is not None:
+        return position_of(after)
+    if (at := moment("since", since)) is not None:
+        try:
+            return await store.position_of(tx, at)
+        except ArithmeticError as error:
+            raise Validation.at("/since", "A time of our days.") from error
+    return 0
+
+
+def position_of(cursor: str) -> int:
+    """Read the cursor of an event. Raises Validation."""
+    decoded = decode_cursor(cursor, tuple[int])
+    assert decoded is not None
+    return decoded[0]
+
+
+async def types_of(tx: Tx, wanted: list[str] | None) -> list[str] | None:
+    """Give the event types of topics, named with or without a version. Raises Validation."""
+    if not wanted:
+        return None
+    external = {f"{row['name']}.v{row['version']}" for row in await topics_store.every(tx)}
+    found = topics.types_named(wanted, external)
+    if unknown := [name for name in wanted if not found[name]]:
+        raise Validation.at("/topic", f"There is no topic {unknown[0][:100]!r}.")
+    return sorted({one for types in found.values() for one in types})
+
+
+def with_cursor(row: Row) -> bytes:
+    """Give a row of the log as a CloudEvent with its cursor."""
+    event: str = row["event"]
+    return f'{event[:-1]},"cursor":"{encode_cursor(row["position"])}"}}'.encode()
+
+
+def accepted(accept: str | None) -> Literal["application/json"] | str:
+    """Choose the form of the answer. Raises NotAcceptable."""
+    asked = [one.partition(";")[0].strip().lower() for one in (accept or "*/*").split(",")]
+    for media_type in asked:
+        if media_type in (NDJSON, BATCH, JSON):
+            return media_type
+        if media_type in ("*/*", "application/*"):
+            return JSON
+    raise NotAcceptable(f"Events come as {JSON}, {NDJSON} or {BATCH}.")
+
+
+def _body(form: str, events: list[bytes], next_cursor: str | None) -> bytes:
+    if form == NDJSON:
+        return b"".join(event + b"\n" for event in events)
+    array = b"[" + b",".join(events) + b"]"
+    if form == BATCH:
+        return array
+    shown = b"null" if next_cursor is None else f'"{next_cursor}"'.encode()
+    return b'{"items":' + array + b',"next_cursor":' + shown + b"}"
+
+
+@get(f"{PATH}/{{cursor:str}}", policy=staff(READ))
+async def show_event(cursor: str, db: Database) -> Response[bytes]:
+    """Give one event by its cursor: what the `dataref` of a large one points to."""
+    position = position_of(cursor)
+    async with db.reading() as tx:
+        row = await store.at(tx, position)
+    if row is None:
+        raise NotFound("There is no such event, or no longer.")
+    return Response(with_cursor(row), media_type="application/cloudevents+json")

@@ -1,0 +1,105 @@
+"""The log as it grows: Server-Sent Events, resumed by `Last-Event-ID`.
+
+Each stream reads the log by itself, from its own position, on whichever replica it is; bells of the
+log only wake it. A reader that takes nothing for a while is cut off by the edge, and resumes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from litestar import get
+from litestar.params import Parameter
+from litestar.response import Stream
+
+from merkato.broker.actions.log import LOG
+from merkato.broker.http.events import (
+    PATH,
+    READ,
+    TopicFilter,
+    look,
+    position_of,
+    types_of,
+    with_cursor,
+)
+from merkato.broker.store import log as store
+from merkato.chassis.db import Database, Row
+from merkato.chassis.http import Cursor, encode_cursor, staff
+from merkato.contracts.problem import Overloaded
+
+PAGE = 200  # events read at once
+HEARTBEAT_S = 5.0  # a sign of life when nothing happens; proxies wait longer
+LOOK_S = 2.0  # the log is looked at so often even if no bell rings
+LEAST_S = 0.05  # time between two reads of one stream
+LIFE_S = 900.0  # then the reader comes again with Last-Event-ID, and its rights are judged anew
+
+
+class Streams:
+    """How many streams are open in this process."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.open = 0
+
+
+@get(f"{PATH}/stream", policy=staff(READ), media_type="text/event-stream")
+async def stream_events(
+    db: Database,
+    streams: Streams,
+    topic: TopicFilter = None,
+    after: Cursor = None,
+    last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID", max_length=500)] = None,
+) -> Stream:
+    """Send public events as they are logged, each a CloudEvent, its cursor the event's id.
+
+    Begins behind `Last-Event-ID` or `after`, otherwise with what happens from now on. Ends after a
+    quarter of an hour: come again with `Last-Event-ID`, as browsers do by themselves.
+    """
+    if streams.open >= streams.most:
+        raise Overloaded("Too many streams are open; read the log page by page.")
+    begin = last_event_id or after
+    async with db.reading() as tx:
+        types = await types_of(tx, topic)
+        position = position_of(begin) if begin else await store.head(tx)
+    return Stream(
+        _follow(db, streams, types, position),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _follow(
+    db: Database, streams: Streams, types: list[str] | None, position: int
+) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    streams.open += 1
+    ends, spoke = loop.time() + LIFE_S, loop.time()
+    try:
+        yield b"retry: 1000\n\n"
+        with db.listening(LOG) as bell:
+            while loop.time() < ends:
+                bell.clear()  # before the read: what comes after it rings again
+                async with db.transaction(snapshot=types is not None) as tx:
+                    found = await look(tx, position, types, None, PAGE)
+                position = found.upto
+                if found.rows:
+                    yield b"".join(_frame(row) for row in found.rows)
+                    spoke = loop.time()
+                elif loop.time() - spoke > HEARTBEAT_S - LOOK_S:
+                    yield b": still here\n\n"
+                    spoke = loop.time()
+                if found.more:
+                    continue
+                try:
+                    await asyncio.wait_for(bell.wait(), LOOK_S)
+                    await asyncio.sleep(LEAST_S)
+                except TimeoutError:
+                    continue
+    finally:
+        streams.open -= 1
+
+
+def _frame(row: Row) -> bytes:
+    cursor = encode_cursor(row["position"])
+    head = f"id: {cursor}\nevent: {row['type']}\ndata: ".encode()
+    return head + with_cursor(row) + b"\n\n"

@@ -1,0 +1,12 @@
+"""What the broker does by the clock: partitions of the log, forgetting."""
+
+from merkato.broker.store import log, topics
+from merkato.chassis.service import Resources
+
+
+async def keep_log(resources: Resources, *, days: int) -> int:
+    """Make room for the next days, drop what is too old. Gives how much was forgotten."""
+    async with resources.db.transaction() as tx:
+        await log.keep(tx, days)
+    async with resources.db.transaction() as tx:
+        return await topics.forget(tx, days)

@@ -1,0 +1,1 @@
+"""Every statement of the broker. The caller owns the transaction."""
