@@ -14,7 +14,7 @@ ENGINES = "chassis/engines/*.py chassis/supervisor.py"
 BUDGET = [
     (f"chassis/**/*.py but {ENGINES}", 4_000, "bus, outbox, inbox, edge, keys, trail, bells"),
     (ENGINES, 1_400, "split from the frame: starting and supervising engines concerns no service"),
-    ("contracts/**/*.py", 1_100, "what services say to each other; a half is said after the sale"),
+    ("contracts/**/*.py", 1_300, "what services say to each other; a half is said after the sale"),
     ("users/**/*.py", 4_300, "accounts, roles, keys, invitations, TOTP, the trail: hostile ground"),
     ("catalog/**/*.py", 4_600, "products, images, price lists, facets, imports: shapes and SQL"),
     ("inventory/**/*.py", 1_300, "a service is read in an hour; goods come back"),
