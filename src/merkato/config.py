@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 SERVICES = ("users", "catalog", "inventory", "orders", "payments", "notifications", "broker")
-WEB = ("gateway",)
+WEB = ("storefront", "gateway")
 ALL = SERVICES + WEB
 
 
@@ -99,6 +99,13 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     streams_max: int = 200  # live streams of events open at once in this process
 
 
+class Storefront(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the shop's pages."""
+
+    name: str = "Mirabelle & Moss"  # the shop's name on every page
+    session_secret: str = ""  # seals what browsers keep for us; at least 32 characters
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration. Read once, at the door; the rest of the house is handed parts."""
 
@@ -121,6 +128,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     payments: Payments = Payments()
     notifications: Notifications = Notifications()
     broker: Broker = Broker()
+    storefront: Storefront = Storefront()
 
 
 def home() -> Path:

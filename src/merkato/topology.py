@@ -14,12 +14,14 @@ from merkato.chassis.ask import App
 from merkato.chassis.remote import remote
 from merkato.chassis.service import Place, Service, running
 from merkato.chassis.tokens import Tokens
+from merkato.chassis.web import Assets, Web, web_app
 from merkato.config import SERVICES, Config
 from merkato.gateway.service import front
 from merkato.inventory.service import service as inventory
 from merkato.notifications.service import service as notifications
 from merkato.orders.service import service as orders
 from merkato.payments.service import service as payments
+from merkato.storefront.service import web as storefront
 from merkato.users.service import service as users
 
 MAKERS: Mapping[str, Callable[[Config], Service]] = {
@@ -30,6 +32,8 @@ MAKERS: Mapping[str, Callable[[Config], Service]] = {
     "payments": payments,
     "users": users,
 }
+
+WEBS: Mapping[str, Callable[[Config, Assets], Web]] = {"storefront": storefront}
 
 
 def services(config: Config) -> dict[str, Service]:
@@ -58,10 +62,26 @@ async def started(config: Config) -> AsyncIterator[App]:
                 apps[name] = await stack.enter_async_context(here)
         lag = asyncio.create_task(telemetry.watch_loop())
         stack.callback(lag.cancel)
+        for name in config.here:
+            if name in WEBS:
+                apps[name] = _pages(config, name, apps)
         if "gateway" in config.here:
-            yield front(every, apps)
+            apps["gateway"] = front(every, apps)
+            yield apps["gateway"]
         else:
             yield apps[config.here[0]]
+
+
+def _pages(config: Config, name: str, apps: Mapping[str, App]) -> App:
+    """Give the app of a service of pages; it uses the published API, as anybody would."""
+
+    async def api(scope: object, receive: object, send: object) -> None:
+        await apps["gateway"](scope, receive, send)
+
+    assets = Assets(name)
+    secure = config.public_url.startswith("https://")
+    secret = config.storefront.session_secret
+    return web_app(WEBS[name](config, assets), api, secret, assets, secure=secure)
 
 
 def _place(config: Config, name: str, apps: Mapping[str, App]) -> Place:

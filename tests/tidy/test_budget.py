@@ -12,7 +12,7 @@ ENGINES = "chassis/engines/*.py chassis/supervisor.py"
 # stood and every part had its tests: docstrings, one argument per line and bodies of requests are
 # half of it. Whoever raises a number again writes the sentence why.
 BUDGET = [
-    (f"chassis/**/*.py but {ENGINES}", 4_000, "bus, outbox, inbox, edge, keys, trail, bells"),
+    (f"chassis/**/*.py but {ENGINES}", 4_700, "bus, outbox, inbox, edge, keys, trail, pages"),
     (ENGINES, 1_400, "split from the frame: starting and supervising engines concerns no service"),
     ("contracts/**/*.py", 1_300, "what services say to each other; a half is said after the sale"),
     ("users/**/*.py", 4_300, "accounts, roles, keys, invitations, TOTP, the trail: hostile ground"),
@@ -30,6 +30,7 @@ BUDGET = [
         "mails by hand, 40 times as fast; preferences, edited texts, gateways",
     ),
     ("broker/**/*.py", 1_400, "the log, its stream, topics of others with their schemas"),
+    ("storefront/**/*.py", 1_700, "pages of a shop; a third of it is forms and what they mean"),
     ("gateway/**/*.py", 500, "prefixes, limits and pages of documentation; it has no database"),
     ("audit/**/*.py", 1_900, "the laws over all databases, after the sale too"),
     ("cli/**/*.py", 1_200, "commands with their progress and their errors"),

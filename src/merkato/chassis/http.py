@@ -202,7 +202,7 @@ def app(routes: Routes, tokens: Tokens, keys: ApiKeys, provides: Mapping[str, ob
         return caller
 
     return Litestar(
-        route_handlers=[_bound(route, provides) for route in routes],
+        route_handlers=[bound(route, provides) for route in routes],
         dependencies={"caller": Provide(who, sync_to_thread=False)},
         before_request=check,
         request_class=StrictRequest,
@@ -216,7 +216,7 @@ def app(routes: Routes, tokens: Tokens, keys: ApiKeys, provides: Mapping[str, ob
     )
 
 
-def _bound(route: ControllerRouterHandler, provides: Mapping[str, object]) -> BaseRouteHandler:
+def bound(route: ControllerRouterHandler, provides: Mapping[str, object]) -> BaseRouteHandler:
     """Give a route the constants it names, once: asking the framework's injection costs 60 µs."""
     assert isinstance(route, BaseRouteHandler)
     work = route.fn

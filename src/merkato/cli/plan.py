@@ -40,6 +40,9 @@ def furnished(asked: Config, engines: Engines) -> Config:
     orders = asked.orders
     if not orders.token_secret:
         orders = msgspec.structs.replace(orders, token_secret=kept.order_token)
+    storefront = asked.storefront
+    if not storefront.session_secret:
+        storefront = msgspec.structs.replace(storefront, session_secret=kept.session)
     keys = asked.keys
     if not keys.signing:
         keys = Keys(
@@ -52,6 +55,7 @@ def furnished(asked: Config, engines: Engines) -> Config:
         nats_urls=engines.nats_urls | dict(asked.nats_urls),
         keys=keys,
         orders=orders,
+        storefront=storefront,
     )
 
 
@@ -117,7 +121,9 @@ def process_per_service(home: Home, settings: Config) -> list[Child]:
     Each is told its own secrets only, and where the others are.
     """
     numbers = {"gateway": settings.port}
-    for name in config.SERVICES:
+    for name in (*config.SERVICES, *config.WEB):
+        if name in numbers:
+            continue
         numbers[name] = ports.pick(home.ports().get(name))
         home.remember_port(name, numbers[name])
     addresses = {name: f"http://127.0.0.1:{number}" for name, number in numbers.items()}
@@ -131,6 +137,7 @@ def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str])
     # payments shows a guest the payment of an order by the order's token, so it has the key too
     own_orders = settings.orders if name in ("orders", "payments") else config.Orders()
     own_payments = settings.payments if name == "payments" else config.Payments()
+    own_pages = settings.storefront if name == "storefront" else config.Storefront()
     return msgspec.structs.replace(
         settings,
         here=(name,),
@@ -142,6 +149,7 @@ def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str])
         keys=Keys(signing=_only(settings.keys.signing, name), published=settings.keys.published),
         orders=own_orders,
         payments=own_payments,
+        storefront=own_pages,
     )
 
 

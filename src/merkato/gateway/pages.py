@@ -35,6 +35,12 @@ def page(path: str) -> tuple[bytes, bytes] | None:
     return (b"text/html; charset=utf-8", text) if text else None
 
 
+def is_own(path: str) -> bool:
+    """Tell whether the gateway answers a path itself; else it is for people, in a browser."""
+    watched = ("/ping", "/livez", "/readyz", "/metrics")
+    return path.startswith(("/api/", "/demo/", "/problems/")) or path in watched
+
+
 def _picture(name: str) -> bytes | None:
     """Give a drawing of the demo shop; only names that are there, so no path leads elsewhere."""
     folder = files("merkato.demo").joinpath("pictures")

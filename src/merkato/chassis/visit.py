@@ -1,0 +1,231 @@
+"""A visit: who is looking at our pages, what their browser keeps for us, and the API they use."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from merkato.chassis.ask import App, Refusal, call
+from merkato.chassis.seal import Seal
+from merkato.contracts.problem import DependencyUnavailable, UpstreamTimeout
+
+DEADLINE_S = 10.0  # longest wait for an answer of the API
+EARLY_S = 60.0  # an access token is renewed so long before it ends
+ORDERS_MAX = 10  # orders a guest's browser remembers
+
+
+class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a browser keeps for us, sealed."""
+
+    csrf: str = ""  # proves that a form is ours
+    access: str = ""  # tokens of whoever has logged in
+    access_until: float = 0.0  # seconds since 1970
+    refresh: str = ""
+    name: str = ""
+    cart: str = ""  # id of the cart, a guest's with its token
+    cart_token: str = ""
+    cart_pieces: int = 0
+    orders: dict[str, str] = {}  # a guest's orders: id -> token
+    locale: str = ""
+    theme: str = ""  # light | dark; else as the browser likes it
+    notices: list[tuple[str, str]] = []  # (kind, text), shown on the next page
+
+    @property
+    def logged_in(self) -> bool:
+        """Tell whether there is somebody."""
+        return bool(self.refresh)
+
+    def log_out(self) -> None:
+        """Forget who it was; locale and theme stay."""
+        fresh = Session(locale=self.locale, theme=self.theme)
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(fresh, name))
+
+    def remember_order(self, order_id: str, token: str) -> None:
+        """Keep a guest's proof of an order, the newest ones only."""
+        kept = {**self.orders, order_id: token}
+        self.orders = dict(list(kept.items())[-ORDERS_MAX:])
+
+
+class Sessions:
+    """Opens and seals sessions, and renews their access tokens: one renewal at a time for each."""
+
+    def __init__(self, secret: str, cookie: str, api: App) -> None:
+        self.cookie = cookie
+        self._seal = Seal(secret, cookie)
+        self._api = api
+        self._renewals: dict[str, asyncio.Task[dict[str, Any] | None]] = {}
+
+    def open(self, sealed: str | None) -> Session:
+        """Open what the browser sent; a new session for anything that is not ours."""
+        opened = self._seal.open(sealed) if sealed else None
+        try:
+            return msgspec.json.decode(opened, type=Session) if opened else Session()
+        except msgspec.DecodeError:
+            return Session()
+
+    def close(self, session: Session) -> str:
+        """Seal a session for the browser."""
+        return self._seal.close(msgspec.json.encode(session))
+
+    async def renew(self, session: Session) -> None:
+        """Renew an access token that ends soon. Two tabs of one browser share the renewal."""
+        if not session.refresh or session.access_until - time.time() > EARLY_S:
+            return
+        old = session.refresh
+        task = self._renewals.get(old)
+        if task is None:
+            task = self._renewals[old] = asyncio.create_task(self._renewed(old))
+            task.add_done_callback(lambda _: self._renewals.pop(old, None))
+        pair = await asyncio.shield(task)
+        if pair is None:
+            session.log_out()
+        elif pair:
+            take_tokens(session, pair)
+
+    async def _renewed(self, refresh: str) -> dict[str, Any] | None:
+        """Give new tokens, None when the login has ended, nothing when nobody answers."""
+        body = {"refresh_token": refresh}
+        try:
+            answer = await Api(self._api).send("POST", "/api/v1/auth/token/refresh", body)
+        except Refusal as refusal:
+            return None if refusal.status == 401 else {}
+        except (DependencyUnavailable, UpstreamTimeout):
+            return {}
+        tokens: dict[str, Any] = answer
+        return tokens
+
+
+def take_tokens(session: Session, pair: Mapping[str, Any]) -> None:
+    """Keep the tokens of a login."""
+    session.access = pair["access_token"]
+    session.access_until = time.time() + pair["expires_in"]
+    session.refresh = pair["refresh_token"]
+
+
+class Api:
+    """The shop's published API, as its customer uses it."""
+
+    def __init__(self, app: App, session: Session | None = None, address: str = "") -> None:
+        self._app = app
+        self._session = session or Session()
+        self._address = address
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """Read. What is None in the query is left out. Raises as `send` does."""
+        given = {name.replace("__", "."): value for name, value in query.items()}
+        wanted = {name: _text(value) for name, value in given.items() if value is not None}
+        text = urlencode(wanted, doseq=True)
+        return await self.send("GET", f"{path}?{text}" if text else path)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Send a request and decode the answer.
+
+        Raises Refusal for 4xx, DependencyUnavailable and UpstreamTimeout when there is none.
+        """
+        answer, _ = await self.exchange(method, path, body, key=key, headers=headers)
+        return answer
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[Any, dict[str, str]]:
+        """Send a request; give the answer and its headers."""
+        content = b"" if body is None else msgspec.json.encode(body)
+        sent = self._headers(path, content) | dict(headers or {})
+        if key:
+            sent["idempotency-key"] = key
+        raw = [(name.encode(), value.encode()) for name, value in sent.items()]
+        found: dict[str, str] = {}
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                status, answer = await call(
+                    _noting(self._app, found), method, path, raw, content, inside=True
+                )
+        except TimeoutError as late:
+            raise UpstreamTimeout("The shop did not answer in time.") from late
+        if status >= 500:
+            raise DependencyUnavailable("A part of the shop does not answer.")
+        if status >= 400:
+            raise Refusal(status, msgspec.json.decode(answer, type=dict[str, Any]))
+        return msgspec.json.decode(answer or b"null"), found
+
+    def _headers(self, path: str, content: bytes) -> dict[str, str]:
+        session = self._session
+        sent = {"content-length": str(len(content))}
+        if content:
+            sent["content-type"] = "application/json"
+        if session.access:
+            sent["authorization"] = f"Bearer {session.access}"
+        if session.cart_token:
+            sent["x-cart-token"] = session.cart_token
+        for order_id, token in session.orders.items():
+            if order_id in path or order_id.encode() in content:
+                sent["x-order-token"] = token
+        if self._address:
+            sent["x-forwarded-for"] = self._address
+        return sent
+
+
+def _noting(app: App, found: dict[str, str]) -> App:
+    """Note an answer's headers on its way."""
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                pairs = message["headers"]
+                found.update((name.decode().lower(), value.decode()) for name, value in pairs)
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    return noting
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value
+
+
+def segment(text: str) -> str:
+    """Make of a text one segment of a path, whatever is in it."""
+    return quote(text, safe="")
+
+
+def new_csrf() -> str:
+    """Make the secret of a session's forms."""
+    return secrets.token_hex(16)
+
+
+def masked(secret: str) -> str:
+    """Show a secret so that it never looks the same twice (against BREACH)."""
+    mask = secrets.token_bytes(16)
+    return (mask + bytes(a ^ b for a, b in zip(mask, bytes.fromhex(secret), strict=True))).hex()
+
+
+def is_masked(shown: str, secret: str) -> bool:
+    """Tell whether `shown` is a masked `secret`."""
+    try:
+        raw = bytes.fromhex(shown)
+        plain = bytes(a ^ b for a, b in zip(raw[:16], raw[16:], strict=True))
+        return len(plain) == 16 and secrets.compare_digest(plain, bytes.fromhex(secret))
+    except ValueError:
+        return False

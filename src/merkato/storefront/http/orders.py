@@ -1,0 +1,120 @@
+"""An order as its customer follows it, and what may be done about it."""
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+
+from merkato.chassis.ask import Refusal
+from merkato.chassis.http import ANYONE
+from merkato.chassis.web import Visit, see_other
+from merkato.storefront import domain
+from merkato.storefront.http.pages import Pages
+from merkato.storefront.store import orders
+
+
+@get("/orders/{order_id:uuid}", policy=ANYONE)
+async def show_order(
+    order_id: UUID, request: Request[Any, Any, Any], visit: Visit, pages: Pages
+) -> Response[str]:
+    """Show an order to its customer; a guest's link carries the proof, kept from then on."""
+    token = request.query_params.get("token")
+    if token:
+        visit.session.remember_order(str(order_id), token[:200])
+        return see_other(f"/orders/{order_id}")
+    order = await orders.order(visit.api, str(order_id))
+    timeline = await orders.timeline(visit.api, str(order_id))
+    return await pages.draw(
+        visit, "order.html", timeline=timeline, fresh="fresh" in request.query_params,
+        event=lambda what: _event(pages, visit, what), returnable=domain.returnable(order),
+        shipments=order.get("shipments") or [], returns=order.get("returns") or [],
+        can_cancel=domain.can_cancel(order), **await _status(visit, order),
+    )  # fmt: skip
+
+
+@get("/orders/{order_id:uuid}/status", policy=ANYONE)
+async def show_status(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Show what changes of an order, for the page that looks again."""
+    order = await orders.order(visit.api, str(order_id))
+    status = await _status(visit, order)
+    drawn = await pages.draw(visit, "status.html", **status)
+    if not status["waiting"]:
+        drawn.headers["HX-Refresh"] = "true"  # all of the page has something new to tell
+    return drawn
+
+
+async def _status(visit: Visit, order: dict[str, Any]) -> dict[str, Any]:
+    action_url, can_pay = None, False
+    if order["status"] == "placed" and order["payment_status"] in ("action_required", "declined"):
+        payment = await orders.payment(visit.api, order["id"]) or {}
+        urls = (one["url"] for one in reversed(payment.get("operations") or []) if one.get("url"))
+        action_url = next(urls, None)
+        can_pay = payment.get("state") == "declined"  # else another attempt is on its way
+    return {
+        "order": order, "steps": domain.STEPS, "reached": domain.progress(order),
+        "action_url": action_url, "can_pay": can_pay,
+        "waiting": domain.is_waiting(order) and not can_pay,
+    }  # fmt: skip
+
+
+def _event(pages: Pages, visit: Visit, what: str) -> str:
+    try:
+        return pages.text(visit, f"event.{what}")
+    except KeyError:
+        return pages.text(visit, "event.other")
+
+
+@post("/orders/{order_id:uuid}/payment", policy=ANYONE)
+async def pay(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Pay again after a decline."""
+    payment = domain.payment(visit.form.get("payment", ""))
+    if payment is None:
+        visit.notice(pages.text(visit, "field.choose"), "bad")
+        return see_other(f"/orders/{order_id}")
+    return await _done(
+        visit, pages, order_id, "order.paying",
+        lambda: orders.pay_again(visit.api, str(order_id), payment, visit.form.get("key", "")),
+    )  # fmt: skip
+
+
+@post("/orders/{order_id:uuid}/cancellation", policy=ANYONE)
+async def cancel(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """End the order."""
+    return await _done(
+        visit, pages, order_id, "order.cancelled",
+        lambda: orders.cancel(visit.api, str(order_id), visit.form.get("key", "")),
+    )  # fmt: skip
+
+
+@post("/orders/{order_id:uuid}/returns", policy=ANYONE)
+async def ask_return(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Ask to send something back."""
+    form = visit.form
+    lines = [
+        {"line_no": int(name.removeprefix("line.")), "quantity": pieces}
+        for name, text in form.items()
+        if name.removeprefix("line.").isdecimal() and name.startswith("line.")
+        and (pieces := domain.quantity(text, 0)) > 0
+    ]  # fmt: skip
+    if not lines:
+        visit.notice(pages.text(visit, "order.return.none"), "bad")
+        return see_other(f"/orders/{order_id}")
+    reason = form.get("reason", "")
+    return await _done(
+        visit, pages, order_id, "order.return.asked",
+        lambda: orders.ask_return(visit.api, str(order_id), lines, reason, form.get("key", "")),
+    )  # fmt: skip
+
+
+async def _done(visit: Visit, pages: Pages, order_id: UUID, said: str, do: Any) -> Response[str]:
+    try:
+        await do()
+        visit.notice(pages.text(visit, said))
+    except Refusal as refusal:
+        if refusal.status in (401, 404):
+            raise
+        visit.notice(pages.refusal(visit, refusal), "bad")
+    return see_other(f"/orders/{order_id}")
+
+
+ROUTES = (show_order, show_status, pay, cancel, ask_return)

@@ -1,0 +1,212 @@
+"""What is on sale: the home page, categories, search, products."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Request, Response, get
+
+from merkato.chassis.ask import Refusal
+from merkato.chassis.http import ANYONE
+from merkato.chassis.visit import segment
+from merkato.chassis.web import Visit
+from merkato.storefront.http.pages import Pages
+from merkato.storefront.store import catalogue
+from merkato.storefront.templates import minor_units
+
+HTTPRequest = Request[Any, Any, Any]
+
+ON_PAGE = 24
+SORTS = ("newest", "price", "-price", "title")
+NEW_MAX, RELATED_MAX, TILES_MAX = 8, 4, 6
+
+
+@get("/", policy=ANYONE)
+async def home(visit: Visit, pages: Pages) -> Response[str]:
+    """Show where to begin."""
+    tree = await pages.tree(visit)
+    query = {"locale": visit.locale, "currency": pages.currency}
+    newest, *firsts = await asyncio.gather(
+        catalogue.products(visit.api, limit=NEW_MAX, in_stock=True, **query),
+        *(
+            catalogue.products(visit.api, category=one["slug"], limit=1, sort="title", **query)
+            for one in tree[:TILES_MAX]
+        ),
+    )
+    featured = [
+        {**one, "image": first["items"][0]["image"] if first["items"] else None}
+        for one, first in zip(tree, firsts, strict=False)
+    ]
+    return await pages.draw(visit, "home.html", newest=newest["items"], featured=featured)
+
+
+@get("/c/{slug:str}", policy=ANYONE)
+async def category(slug: str, request: HTTPRequest, visit: Visit, pages: Pages) -> Response[str]:
+    """Show a category and what is in it."""
+    found = await catalogue.category(visit.api, slug, visit.locale)
+    if found["slug"] != slug:
+        return _moved(f"/c/{segment(found['slug'])}", request)
+    trail = _trail(await pages.tree(visit), found["id"])
+    below = trail[-1]["children"] if trail else []
+    root = trail[0]["id"] if trail else ""
+    return await _list(
+        request, visit, pages, heading=found["title"], category=slug, trail=trail, below=below,
+        shown_root=root,
+    )  # fmt: skip
+
+
+@get("/search", policy=ANYONE)
+async def search(request: HTTPRequest, visit: Visit, pages: Pages) -> Response[str]:
+    """Show what a search finds, or everything."""
+    words = request.query_params.get("q", "").strip()[:200]
+    name = "list.search" if words else "list.all"
+    heading = pages.text(visit, name, q=words)
+    return await _list(request, visit, pages, heading=heading, searched=words)
+
+
+async def _list(
+    request: HTTPRequest, visit: Visit, pages: Pages, *, category: str | None = None,
+    **values: Any,
+) -> Response[str]:  # fmt: skip
+    asked = {name: str(value) for name, value in request.query_params.items()}
+    query = _query(request, asked, pages.currency)
+    query |= {"category": category, "locale": visit.locale, "currency": pages.currency}
+    try:
+        found = await catalogue.products(visit.api, limit=ON_PAGE, **query)
+    except Refusal as refusal:  # a filter nobody can read: show the page without it
+        if refusal.status != 422:
+            raise
+        found = {"items": [], "next_cursor": None}
+    action = request.url.path
+    kept = [(n, str(v)) for n, v in request.query_params.multi_items() if n != "cursor" and v]
+    cursor = found["next_cursor"]
+    names = ("q", "min", "max", "sort", "in_stock")
+    sorts = (("relevance",) if asked.get("q") else ()) + SORTS
+    return await pages.draw(
+        visit, "list.html", items=found["items"], action=action, below=values.pop("below", []),
+        trail=values.pop("trail", []), asked={name: asked.get(name, "") for name in names},
+        sorts=sorts, filtered=any(name not in ("q", "sort") for name, _ in kept),
+        next_page=f"{action}?{urlencode([*kept, ('cursor', cursor)])}" if cursor else None,
+        first_page="cursor" not in asked, first_url=f"{action}?{urlencode(kept)}",
+        facets=_facets(found, kept), total=found.get("total"), **values,
+    )  # fmt: skip
+
+
+def _query(request: HTTPRequest, asked: Mapping[str, str], currency: str) -> dict[str, Any]:
+    query = catalogue.page_query(asked)
+    query |= {"min_price": minor_units(asked.get("min"), currency)}
+    query |= {"max_price": minor_units(asked.get("max"), currency)}
+    for name in asked:
+        if name.startswith("attr."):
+            chosen = [str(v) for n, v in request.query_params.multi_items() if n == name]
+            query[name.replace(".", "__", 1)] = chosen
+    return query
+
+
+def _facets(found: Mapping[str, Any], kept: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Shape the counts of attributes, where the answer has them."""
+    facets = (found.get("facets") or {}).get("attributes") or {}
+    shaped = []
+    for key, counts in facets.items():
+        rows = counts if isinstance(counts, list) else []
+        values = [
+            {
+                "value": _plain(row["value"]), "label": _plain(row["value"]), "count": row["count"],
+                "chosen": (f"attr.{key}", _plain(row["value"])) in kept,
+            }
+            for row in rows
+        ]  # fmt: skip
+        if values:
+            shaped.append({"key": key, "name": _spoken(key), "values": values})
+    return shaped
+
+
+def _plain(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _spoken(key: str) -> str:
+    return key.replace("_", " ").capitalize()
+
+
+@get("/p/{slug:str}", policy=ANYONE)
+async def product(slug: str, request: HTTPRequest, visit: Visit, pages: Pages) -> Response[str]:
+    """Show a product."""
+    found = await catalogue.product(visit.api, slug, visit.locale, pages.currency)
+    if found["slug"] != slug:
+        return _moved(f"/p/{segment(found['slug'])}", request)
+    trail: list[dict[str, Any]] = []
+    related: list[dict[str, Any]] = []
+    if found["categories"]:
+        home_of = found["categories"][0]
+        trail = _trail(await pages.tree(visit), home_of["id"])
+        near = await catalogue.products(
+            visit.api, category=home_of["slug"], limit=RELATED_MAX + 1, locale=visit.locale,
+            currency=pages.currency,
+        )  # fmt: skip
+        related = [item for item in near["items"] if item["id"] != found["id"]][:RELATED_MAX]
+    return await pages.draw(
+        visit, "product.html", product=found, trail=trail, related=related,
+        **_shown(found, pages, visit),
+    )  # fmt: skip
+
+
+def _shown(found: Mapping[str, Any], pages: Pages, visit: Visit) -> dict[str, Any]:
+    """Work out what a product's page says about its variants."""
+    variants = [
+        {**one, "label": ", ".join(one["options"].values()) or one["sku"]}
+        for one in found["variants"]
+    ]
+    buyable = [one for one in variants if one["in_stock"] != "no" and one["price"]]
+    prices = [one["price"] for one in variants if one["price"]]
+    cheapest = min(prices, key=lambda price: price["amount_minor"], default=None)
+    taxed = [price["tax_included"] for one in variants for price in one.get("prices") or ()]
+    yes, no = pages.text(visit, "product.yes"), pages.text(visit, "product.no")
+    details = [
+        (_spoken(name), (yes if value else no) if isinstance(value, bool) else value)
+        for name, value in found["attributes"].items()
+    ]
+    return {
+        "variants": variants, "buyable": bool(buyable), "pictures": _pictures(found, variants),
+        "chosen": buyable[0]["sku"] if buyable else "", "details": details, "cheapest": cheapest,
+        "several_prices": len({price["amount_minor"] for price in prices}) > 1,
+        "tax_included": all(taxed),
+    }  # fmt: skip
+
+
+def _pictures(found: Mapping[str, Any], variants: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """List the pictures of a product, each once; the sizes where there are some."""
+    shown: dict[str, dict[str, str]] = {}
+    for one in found.get("images") or ():
+        sizes = one.get("sizes") or {}
+        full = sizes.get("large") or one.get("url") or ""
+        src = sizes.get("medium") or one.get("url") or full
+        alt = one.get("alt") or found["title"]
+        if full:
+            shown[full] = {"full": full, "src": src, "alt": alt}
+    for one in variants:
+        if one["image"] and not shown:
+            shown[one["image"]] = {
+                "full": one["image"], "src": one["image"], "alt": found["title"],
+            }  # fmt: skip
+    return list(shown.values())
+
+
+def _trail(tree: list[dict[str, Any]], category_id: str) -> list[dict[str, Any]]:
+    """Give the way from the root of the tree to a category."""
+    for one in tree:
+        if one["id"] == category_id:
+            return [one]
+        if way := _trail(one["children"], category_id):
+            return [one, *way]
+    return []
+
+
+def _moved(path: str, request: HTTPRequest) -> Response[str]:
+    query = request.scope["query_string"].decode("latin-1")
+    headers = {"Location": f"{path}?{query}" if query else path}
+    return Response("", status_code=302, headers=headers, media_type="text/html")
+
+
+ROUTES = (home, category, search, product)

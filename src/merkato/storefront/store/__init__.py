@@ -1,0 +1,1 @@
+"""What storefront asks of the published API, a function for each question."""

@@ -1,0 +1,99 @@
+"""The templates of the pages, their texts in every language, and how money and dates are written.
+
+Texts stand in ``<locale>.json`` under dotted names; ``{n}`` and the like are filled in. Of a name
+with ``.one`` and ``.other`` the right one is taken by ``n``.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_currency, get_currency_precision, get_currency_symbol
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+LOCALES = ("en", "de")
+
+
+def texts(locale: str) -> dict[str, str]:
+    """Read all texts of a locale."""
+    raw = files("merkato.storefront").joinpath("templates", f"{locale}.json").read_bytes()
+    return msgspec.json.decode(raw, type=dict[str, str])
+
+
+class Templates:
+    """Draws templates; each is compiled when it is first used."""
+
+    def __init__(self, asset: Callable[[str], str], **everywhere: Any) -> None:
+        self._files = Environment(
+            loader=PackageLoader("merkato.storefront", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            cache_size=-1,
+            auto_reload=False,
+        )
+        self._files.globals |= {"asset": asset, "locales": LOCALES, **everywhere}
+        self._texts = {locale: texts(locale) for locale in LOCALES}
+
+    def text(self, locale: str, name: str, /, **values: Any) -> str:
+        """Give a text. Raises KeyError for a name that nobody wrote."""
+        known = self._texts[locale]
+        if "n" in values and name not in known:
+            name = f"{name}.{'one' if values['n'] == 1 else 'other'}"
+        return known[name].format(**values)
+
+    def draw(self, name: str, locale: str, values: Mapping[str, Any]) -> str:
+        """Draw a page."""
+
+        def text(key: str, /, **given: Any) -> str:
+            return self.text(locale, key, **given)
+
+        written = {
+            "t": text,
+            "locale": locale,
+            "money": lambda minor, currency: money(minor, currency, locale),
+            "day": lambda at: format_date(_moment(at), "long", locale=locale),
+            "moment": lambda at: format_datetime(_moment(at), "medium", locale=locale),
+        }
+        return self._files.get_template(name).render(written, **values)
+
+
+def _moment(at: str | datetime) -> datetime:
+    return datetime.fromisoformat(at) if isinstance(at, str) else at.astimezone(UTC)
+
+
+@lru_cache(maxsize=20_000)
+def money(minor: int, currency: str, locale: str) -> str:
+    """Write an amount of minor units as people of a locale do."""
+    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+    return format_currency(amount, currency, locale=locale)
+
+
+def minor_units(text: str | None, currency: str) -> int | None:
+    """Read whole or decimal units of a currency as minor units; None for what is no amount."""
+    try:
+        amount = Decimal((text or "").strip().replace(",", ".")).scaleb(
+            get_currency_precision(currency)
+        )
+        return int(amount) if 0 <= amount <= 10**12 else None
+    except ArithmeticError:
+        return None
+
+
+@lru_cache(maxsize=1_000)
+def country(code: str, locale: str) -> str:
+    """Name a country (ISO 3166-1) in a language."""
+    return str(Locale.parse(locale).territories.get(code, code))
+
+
+@lru_cache(maxsize=1_000)
+def symbol(currency: str, locale: str) -> str:
+    """Give the sign of a currency."""
+    return str(get_currency_symbol(currency, locale=locale))

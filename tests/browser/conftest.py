@@ -1,0 +1,64 @@
+"""A running shop with the demo goods, and a real Chromium to look at it with."""
+
+import shutil
+import tempfile
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import shopping
+from shopping import removed
+
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest_asyncio.fixture(scope="session")
+async def shop():
+    """One shop for all of these tests, demo goods on its shelves."""
+    if shutil.which("chromium") is None:
+        pytest.skip("no Chromium here (Debian package chromium)")
+    folder = Path(tempfile.mkdtemp(prefix="merkato-browser-"))
+    async with shopping.open_shop(folder) as running:
+        running.command("seed")
+        yield running
+    removed(folder)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def chromium(shop):
+    playwright = pytest.importorskip("playwright.async_api", reason="no playwright here")
+    async with playwright.async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def visitor(shop, chromium):
+    """Open a page as somebody new; whatever the browser complains of fails the test."""
+
+    @asynccontextmanager
+    async def opened(**options):
+        context = await chromium.new_context(
+            base_url=shop.base_url, locale="en-GB", **({"viewport": PHONE} | options)
+        )
+        page = await context.new_page()
+        complaints = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+        page.on("request", lambda asked: complaints.append(asked.url) if _strange(asked) else None)
+        try:
+            yield page
+        finally:
+            await context.close()
+        assert not complaints, complaints
+
+    def _strange(asked):
+        return not asked.url.startswith((shop.base_url, "data:", shop.outside[1]))
+
+    return opened

@@ -1,0 +1,102 @@
+"""What forms mean, how far orders are, and that every text exists in every language."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from merkato.storefront import domain
+from merkato.storefront.templates import LOCALES, Templates, minor_units, money, texts
+
+FOLDER = Path(domain.__file__).parent
+USED = re.compile(r"""(?:\bt\(|\btext\(visit, |"field\.|_event\()"([a-z0-9_.\-]+)\"""")
+
+
+def test_every_language_has_every_text():
+    first, *others = (texts(locale) for locale in LOCALES)
+    for other in others:
+        assert other.keys() == first.keys()
+        for name, text in first.items():
+            assert set(re.findall(r"{(\w+)", text)) == set(re.findall(r"{(\w+)", other[name])), name
+
+
+def test_every_text_that_is_asked_for_exists():
+    known = set(texts("en"))
+    for file in [*FOLDER.rglob("*.html"), *FOLDER.rglob("*.py")]:
+        for name in USED.findall(file.read_text()):
+            begun = name.endswith(".") and any(one.startswith(name) for one in known)
+            assert begun or name in known or f"{name}.one" in known, f"{file.name}: {name}"
+
+
+def test_plurals_and_values():
+    templates = Templates(lambda name: name)
+    assert templates.text("en", "cart.count", n=1) == "1 piece in the cart"
+    assert templates.text("de", "list.found", n=3) == "3 Artikel"
+    with pytest.raises(KeyError):
+        templates.text("en", "nobody.wrote.this")
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "locale", "written"),
+    [(123_456, "EUR", "en", "€1,234.56"), (123_456, "EUR", "de", "1.234,56\xa0€"),
+     (500, "JPY", "en", "¥500"), (1_500, "KWD", "en", "KWD1.500")],
+)  # fmt: skip
+def test_money_is_written_as_people_write_it(minor, currency, locale, written):
+    assert money(minor, currency, locale) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "minor"),
+    [("12,50", "EUR", 1_250), ("12.5", "EUR", 1_250), ("", "EUR", None), ("x", "EUR", None),
+     ("-1", "EUR", None), ("NaN", "EUR", None), ("1e99", "EUR", None), ("800", "JPY", 800)],
+)  # fmt: skip
+def test_amounts_that_people_type(text, currency, minor):
+    assert minor_units(text, currency) == minor
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"), [("3", 3), ("-3", 0), ("many", 1), ("9" * 30, 1_000_000), ("", 1)]
+)
+def test_pieces_that_people_type(text, pieces):
+    assert domain.quantity(text) == pieces
+
+
+def test_an_address_goes_into_a_form_and_back():
+    fields = {
+        "name": "Ada",
+        "line1": "Quay 1",
+        "line2": "",
+        "city": "Bremen",
+        "company": "",
+        "postal_code": "28195",
+        "country": "DE",
+        "region": "",
+        "phone": "",
+        "tax_id": "",
+    }
+    made = domain.address(fields)
+    assert made == {"name": "Ada", "lines": ["Quay 1"], "city": "Bremen", "postal_code": "28195",
+                    "country": "DE"}  # fmt: skip
+    assert domain.address_fields(made) == fields
+
+
+def test_refusals_are_told_at_their_field():
+    problem = {"errors": [{"pointer": "/shipping_address/city", "detail": "too long"},
+                          {"pointer": "/somewhere/else", "detail": "odd"}]}  # fmt: skip
+    assert domain.field_errors(problem) == {"city": "too long", "": "odd"}
+    assert domain.field_errors({"detail": "no"}) == {"": "no"}
+
+
+def test_a_payment_is_one_of_those_offered():
+    assert domain.payment("on_account") == {"method": "on_account"}
+    assert domain.payment("pm_card_visa") == {"method": "card", "token": "pm_card_visa"}
+    assert domain.payment("pm_standin_wrong_amount") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "fulfilment", "reached"),
+    [("placed", "unfulfilled", 1), ("confirmed", "unfulfilled", 2), ("confirmed", "shipped", 3),
+     ("confirmed", "delivered", 4), ("confirmed", "partial", 2)],
+)  # fmt: skip
+def test_progress(status, fulfilment, reached):
+    assert domain.progress({"status": status, "fulfilment_status": fulfilment}) == reached
