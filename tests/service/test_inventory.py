@@ -6,11 +6,22 @@ from uuid import uuid4
 
 import harness
 import pytest
+from msgspec.structs import replace
 
 from merkato.config import Config
 from merkato.contracts.catalog import Price, VariantPriced
 from merkato.contracts.inventory import ReservationLost, StockChanged, StockLow
-from merkato.contracts.orders import Line, OrderCancelled, OrderConfirmed, OrderPlaced, Totals
+from merkato.contracts.orders import (
+    CreditLine,
+    Line,
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCredited,
+    OrderPlaced,
+    PiecesBack,
+    ReturnReceived,
+    Totals,
+)
 from merkato.inventory.service import service
 
 NO_SUCH_ORDER = harness.answering(404, {"type": "/problems/not-found"})
@@ -243,3 +254,78 @@ async def test_a_variant_gets_a_row_of_stock(inventory):
         )
     )  # fmt: skip
     assert await shelf(inventory, "NEW") == (0, 0)
+
+
+def back(order_id, **skus):
+    """Pieces that came back: how many, and how many of these can be sold again."""
+    lines = tuple(
+        PiecesBack(line_no=n, sku=sku, title=sku, quantity=q, restocked=r)
+        for n, (sku, (q, r)) in enumerate(skus.items(), 1)
+    )
+    return ReturnReceived(order_id=order_id, number="X", customer_id=None, currency="EUR",
+                          return_id=uuid4(), lines=lines)  # fmt: skip
+
+
+def credited(order_id, kind="cancellation", tracked=True, **skus):
+    lines = tuple(
+        CreditLine(line_no=n, sku=sku, quantity=q, net_minor=q, tax_minor=0, gross_minor=q,
+                   tracked=tracked)
+        for n, (sku, q) in enumerate(skus.items(), 1)
+    )  # fmt: skip
+    return OrderCredited(
+        order_id=order_id, number="X", customer_id=None, currency="EUR", credit_id=uuid4(),
+        kind=kind, amount_minor=1, lines=lines, credited_minor=1, complete=False,
+    )  # fmt: skip
+
+
+async def journal(inventory, sku="A"):
+    rows = await inventory.fetch("select delta, kind from journal where sku = $1 order by id", sku)
+    return [(row["kind"], row["delta"]) for row in rows]
+
+
+async def test_what_comes_back_can_be_sold_again(inventory):
+    await stocked(inventory, A=5, B=5)
+    order = uuid4()
+    await reserve(inventory, order, A=3, B=1)
+    first, second = back(order, A=(1, 1), B=(1, 0)), back(order, A=(1, 1))
+    await inventory.hear(event(OrderConfirmed, order, A=3, B=1), first)
+    assert await shelf(inventory, "A") == (3, 0)
+    await inventory.hear(second, credited(order, "return", A=1), credited(order, "goodwill", A=0))
+    assert await shelf(inventory, "A") == (4, 0)
+    assert await shelf(inventory, "B") == (4, 0)
+    assert await journal(inventory) == [
+        ("initial", 5), ("committed", -3), ("returned", 1), ("returned", 1),
+    ]  # fmt: skip
+    rows = await inventory.fetch("select source from journal where kind = 'returned' order by id")
+    assert [row["source"] for row in rows] == [first.return_id, second.return_id]
+
+
+async def test_pieces_taken_off_an_order_come_back_once(inventory):
+    await stocked(inventory, A=5)
+    order = uuid4()
+    await reserve(inventory, order, A=4)
+    await inventory.hear(event(OrderConfirmed, order, A=4), credited(order, A=1))
+    await inventory.hear(credited(order, tracked=False, A=1))
+    assert await shelf(inventory, "A") == (2, 0)
+    whole = event(OrderCancelled, order, A=4)
+    lines = tuple(replace(line, cancelled=1) for line in whole.lines)
+    await inventory.hear(replace(whole, lines=lines))
+    assert await shelf(inventory, "A") == (5, 0)
+
+
+async def test_nothing_comes_back_that_never_left(inventory):
+    await stocked(inventory, A=5)
+    order = uuid4()
+    await reserve(inventory, order, A=4)
+    await inventory.hear(credited(order, A=1), back(order, A=(1, 1)), credited(uuid4(), A=1))
+    assert await shelf(inventory, "A") == (5, 4)
+    assert await journal(inventory) == [("initial", 5)]
+
+
+async def test_an_order_that_takes_its_goods_late_gives_some_back(inventory):
+    await stocked(inventory, A=5)
+    order = uuid4()
+    await inventory.hear(event(OrderConfirmed, order, A=4), credited(order, A=1))
+    assert await shelf(inventory, "A") == (2, 0)
+    rows = await inventory.fetch("select quantity from reservation_lines")
+    assert [row["quantity"] for row in rows] == [4]

@@ -23,6 +23,7 @@ from merkato.contracts.payments import (
     PaymentVoided,
     RefundFailed,
 )
+from merkato.contracts.users import UserErased
 
 STAFF = harness.user_token(role="staff")
 
@@ -213,7 +214,7 @@ async def test_lines_are_taken_off_before_they_are_shipped(orders):
     assert less.status == 200, less
     assert (less.json()["status"], less.json()["totals"]["credited_minor"]) == ("confirmed", 1_000)
     [credit] = await orders.said(OrderCredited)
-    assert (credit.kind, credit.complete, credit.reason) == ("cancellation", False, "too many")
+    assert (credit.kind, credit.complete, credit.reason) == ("cancellation", False, None)
     assert [(c.line_no, c.quantity, c.gross_minor) for c in credit.lines] == [(1, 1, 1_000)]
     await post(orders, f"orders/{order['id']}/shipments", some((1, 1)))
     assert (await post(orders, path, some((1, 2)), token=TOKEN)).status == 422
@@ -307,3 +308,17 @@ async def test_others_see_nothing_of_it(orders):
     assert (await post(orders, path, some((1, 1)), token=None)).status == 404
     keyless = await orders.request("POST", f"/api/v1/{path}", some((1, 1)), token=TOKEN, headers={})
     assert keyless.status == 400
+
+
+async def test_what_a_customer_wrote_is_forgotten_with_them(orders):
+    order = await confirmed(orders)
+    await post(orders, f"orders/{order['id']}/cancellation", some((1, 1), reason="CANARY"), TOKEN)
+    await post(orders, f"orders/{order['id']}/shipments")
+    await post(orders, f"orders/{order['id']}/returns", some((1, 1), note="CANARY"), TOKEN)
+    await orders.hear(UserErased(user_id=PERSON))
+    for table in ("timeline", "returns", "credits", "outbox", "order_contacts"):
+        rows = await orders.fetch(f"select t::text as text from {table} t")
+        assert rows
+        assert not [row for row in rows if "CANARY" in row["text"] or "@" in row["text"]], table
+    made = (await get(orders, "returns", STAFF))["items"][0]
+    assert (await post(orders, f"returns/{made['id']}/receipt")).status == 200

@@ -21,6 +21,7 @@ class OrderNews(msgspec.Struct, frozen=True):
     heard: Heard
     wanted: dict[str, int]  # tracked pieces by sku
     cause: UUID  # the event
+    source: UUID | None = None  # the return or credit; null: the order as a whole
 
 
 async def follow_orders(tx: Tx, news: Sequence[OrderNews]) -> None:
@@ -69,7 +70,7 @@ class _Folding:
         self.before = dict(states)
         self.states = states
         self.moves: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        self.journal: list[tuple[str, int, str, UUID]] = []
+        self.journal: list[tuple[str, int, str, UUID, UUID | None]] = []
         self.lost: list[tuple[UUID, ReservationLost]] = []
         self.news: dict[UUID, OrderNews] = {}
 
@@ -91,9 +92,13 @@ class _Folding:
             self.room[sku] = self.room.get(sku, 0) + on_hand - reserved
             if on_hand:
                 kind = "committed" if on_hand < 0 else "returned"
-                self.journal.append((sku, on_hand, kind, one.order_id))
-        self.states[one.order_id] = move.to
-        self.news[one.order_id] = one
+                self.journal.append((sku, on_hand, kind, one.order_id, one.source))
+        if one.heard is Heard.RETURNED:
+            if move.on_hand:  # the hold stays, and must be what it was when this was decided
+                self.news.setdefault(one.order_id, one)
+        else:
+            self.states[one.order_id] = move.to
+            self.news[one.order_id] = one
         return True
 
     async def settle(self, tx: Tx) -> None:
@@ -101,7 +106,7 @@ class _Folding:
         holds = [
             (i, domain.body_of(one.wanted), self.before.get(i, Hold.NONE).value, after.value)
             for i, one in self.news.items()
-            if (after := self.states[i]) is not self.before.get(i)
+            if (after := self.states[i]) is not self.before.get(i) or one.heard is Heard.RETURNED
         ]
         moves = [(sku, a, b) for sku, (a, b) in sorted(self.moves.items()) if a or b]
         if holds or moves:

@@ -7,6 +7,7 @@ held      --placed-->     held
 held      --confirmed-->  committed          (the goods leave on_hand and reserved)
 held      --cancelled-->  released
 committed --cancelled-->  released           (the goods come back)
+committed --returned-->   committed          (some of the goods come back)
 none, expired  --placed | confirmed-->  taken again, or lost
 none, expired  --cancelled-->           released: a tombstone that no request revives
 """
@@ -46,6 +47,7 @@ class Heard(StrEnum):
     PLACED = "placed"
     CONFIRMED = "confirmed"
     CANCELLED = "cancelled"
+    RETURNED = "returned"  # pieces of it came back, or are not wanted any more
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -68,6 +70,8 @@ def step(state: Hold, heard: Heard) -> Move:
             return Move(Hold.RELEASED, reserved=-1)
         case Hold.COMMITTED, Heard.CANCELLED:
             return Move(Hold.RELEASED, on_hand=+1)
+        case Hold.COMMITTED, Heard.RETURNED:
+            return Move(Hold.COMMITTED, on_hand=+1)
         case ((Hold.NONE | Hold.EXPIRED), Heard.PLACED):
             return Move(Hold.HELD, reserved=+1, takes=True)
         case ((Hold.NONE | Hold.EXPIRED), Heard.CONFIRMED):

@@ -1,35 +1,60 @@
 """What inventory does on hearing an event."""
 
+from collections import Counter
 from collections.abc import Sequence
+from uuid import UUID
 
 from merkato.chassis.db import Tx
 from merkato.chassis.inbox import Heard, Hears
 from merkato.contracts.catalog import VariantPriced
-from merkato.contracts.orders import OrderCancelled, OrderConfirmed, OrderPlaced
+from merkato.contracts.orders import (
+    OrderCancelled,
+    OrderConfirmed,
+    OrderCredited,
+    OrderPlaced,
+    ReturnReceived,
+)
 from merkato.inventory import actions, store
 from merkato.inventory import domain as rules
 
-OrderEvent = OrderPlaced | OrderConfirmed | OrderCancelled
+OrderEvent = OrderPlaced | OrderConfirmed | OrderCancelled | ReturnReceived | OrderCredited
 
 
 async def on_order(tx: Tx, heard: Sequence[Heard[OrderEvent]]) -> None:
-    """An order came, will be fulfilled or will not: keep, hand over or free its goods."""
-    await actions.follow_orders(tx, [_news(one) for one in heard])
+    """An order came, is fulfilled or not, or some of its goods come back."""
+    await actions.follow_orders(tx, [_news(one.event, one.id) for one in heard])
 
 
-def _news(one: Heard[OrderEvent]) -> actions.OrderNews:
-    match one.event:
+def _news(event: OrderEvent, cause: UUID) -> actions.OrderNews:
+    source: UUID | None = None
+    match event:
         case OrderPlaced():
-            what = rules.Heard.PLACED
+            what, pieces = rules.Heard.PLACED, _ordered(event)
         case OrderConfirmed():
-            what = rules.Heard.CONFIRMED
+            what, pieces = rules.Heard.CONFIRMED, _ordered(event)
         case OrderCancelled():
-            what = rules.Heard.CANCELLED
-    wanted: dict[str, int] = {}
-    for line in one.event.lines:
-        if line.tracked:
-            wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
-    return actions.OrderNews(one.event.order_id, what, dict(sorted(wanted.items())), one.id)
+            what, pieces = rules.Heard.CANCELLED, _ordered(event)
+        case ReturnReceived():
+            what, source = rules.Heard.RETURNED, event.return_id
+            pieces = [(line.sku, line.restocked) for line in event.lines if line.tracked]
+        case OrderCredited():
+            what, source = rules.Heard.RETURNED, event.credit_id
+            pieces = _taken_off(event)
+    wanted: Counter[str] = Counter()
+    for sku, n in pieces:
+        wanted[sku] += n
+    tracked = {sku: n for sku, n in sorted(wanted.items()) if n}
+    return actions.OrderNews(event.order_id, what, tracked, cause, source)
+
+
+def _ordered(event: OrderPlaced | OrderConfirmed | OrderCancelled) -> list[tuple[str, int]]:
+    return [(line.sku, line.quantity - line.cancelled) for line in event.lines if line.tracked]
+
+
+def _taken_off(event: OrderCredited) -> list[tuple[str, int]]:
+    if event.kind != "cancellation":
+        return []
+    return [(one.sku, one.quantity) for one in event.lines if one.sku and one.tracked]
 
 
 async def on_priced(tx: Tx, heard: Sequence[Heard[VariantPriced]]) -> None:
@@ -43,5 +68,7 @@ HEARS: Hears = {
     OrderPlaced: on_order,
     OrderConfirmed: on_order,
     OrderCancelled: on_order,
+    ReturnReceived: on_order,
+    OrderCredited: on_order,
     VariantPriced: on_priced,
 }

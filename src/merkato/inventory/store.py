@@ -67,7 +67,7 @@ async def states(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, str]:
 
 SETTLE = """
 select settle($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[],
-              $8::text[], $9::int[], $10::text[], $11::uuid[])
+              $8::text[], $9::int[], $10::text[], $11::uuid[], $12::uuid[])
 """
 
 
@@ -75,13 +75,15 @@ async def settle(
     tx: Tx,
     holds: Sequence[tuple[UUID, bytes, str, str]],
     moves: Sequence[tuple[str, int, int]],
-    journal: Sequence[tuple[str, int, str, UUID]],
+    journal: Sequence[tuple[str, int, str, UUID, UUID | None]],
 ) -> None:
     """Write holds (order, body, before, after), stock (sku, on_hand, reserved) and journal.
 
+    The journal: sku, delta, kind, order, source.
+
     Locks by sku, then by order. Fails, to be tried again, when a hold is not as `before` says.
     """
-    await tx.execute(SETTLE, *_columns(holds, 4), *_columns(moves, 3), *_columns(journal, 4))
+    await tx.execute(SETTLE, *_columns(holds, 4), *_columns(moves, 3), *_columns(journal, 5))
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

@@ -13,9 +13,11 @@ from merkato.orders.domain.goods import Wish
 
 async def cancel_lines(
     tx: Tx, order_id: UUID, wanted: Sequence[Wish], shipping: ShippingPart | None,
-    reason: str | None, actor: str, now: datetime,
+    words: tuple[str | None, str | None], actor: str, now: datetime,
 ) -> bool:  # fmt: skip
     """Take pieces off an order that were not shipped, and credit them.
+
+    `words`: why, as staff put it for the customer, or as the customer says it.
 
     False, and nothing is done, when that is the whole order with its shipping: cancel it then.
     Raises NotFound, Validation, and StateConflict unless the order is confirmed.
@@ -29,7 +31,8 @@ async def cancel_lines(
         return False
     pieces = {line.line_no: n for line, n in chosen}
     parts = credits.for_pieces(before, pieces, order.shipping_left, shipping)
-    await order.credit("cancellation", parts, reason)
+    reason, own = words
+    await order.credit("cancellation", parts, reason, words=own)
     await order.close()
     return True
 

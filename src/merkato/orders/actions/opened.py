@@ -71,9 +71,18 @@ class Opened:
         )
 
     async def credit(
-        self, kind: Kind, parts: Sequence[Part], reason: str | None, return_id: UUID | None = None
+        self,
+        kind: Kind,
+        parts: Sequence[Part],
+        reason: str | None = None,
+        *,
+        return_id: UUID | None = None,
+        words: str | None = None,
     ) -> UUID:
-        """Give money back, and say so; the lines are those after the change. Gives its id."""
+        """Give money back, and say so; the lines are those after the change. Gives its id.
+
+        `reason` is for the customer and shown to everybody; `words` are the customer's own.
+        """
         credit_id, amount = new_id(), sum(part.gross_minor for part in parts)
         self.put(credits.book(self.lines, parts))
         for part in parts:
@@ -85,7 +94,8 @@ class Opened:
             self.tx, credit_id, self.order_id, kind, amount, return_id, reason, self.actor,
             [(p.line_no, p.quantity, p.net_minor, p.tax_minor, p.gross_minor) for p in parts],
         )  # fmt: skip
-        self.note("lines_cancelled" if kind == "cancellation" else "credited", f"{amount} minor")
+        what = "lines_cancelled" if kind == "cancellation" else "credited"
+        self.note(what, words or reason or f"{amount} minor")
         say(
             self.tx,
             OrderCredited(

@@ -114,4 +114,4 @@ async def _receive(
     )  # fmt: skip
     say(order.tx, ReturnReceived(**order.about(), return_id=return_id, lines=lines))
     if any(part.gross_minor for part in parts):
-        await order.credit("return", parts, None, return_id)
+        await order.credit("return", parts, return_id=return_id)

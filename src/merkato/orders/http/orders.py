@@ -171,8 +171,9 @@ async def cancel_order(
 
     async def work(tx: Tx) -> Answer:
         now, why = datetime.now(UTC), data.reason
+        words = (why, None) if by_staff else (None, why)
         if data.lines is None or not await cancel_lines(
-            tx, order_id, data.lines, data.shipping, why, actor, now
+            tx, order_id, data.lines, data.shipping, words, actor, now
         ):
             reason = "staff" if by_staff else "customer"
             await actions.cancel(tx, order_id, reason, now, actor=actor, detail=why)
