@@ -1,9 +1,10 @@
 """A small shop at rest, written straight into the databases of its services, for audits to read.
 
-Four orders: A on account and confirmed, B by card and confirmed, C confirmed, then cancelled and
-refunded, D declined, which waits for its customer.
+Five orders: A on account and confirmed, B by card and confirmed, C confirmed, then cancelled and
+refunded, D declined, which waits for its customer, E by card, shipped, and half of it returned.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,11 +13,15 @@ import asyncpg
 from harness import migrated
 
 from merkato.audit import audit
+from merkato.broker import handlers as broker
 from merkato.chassis.engines import provision
 from merkato.chassis.ids import first_id, new_id
 from merkato.config import SERVICES
+from merkato.inventory import handlers as inventory
+from merkato.notifications import handlers as notifications
+from merkato.payments import handlers as payments
 
-A, B, C, D = (UUID(f"{letter * 8}-0000-8000-8000-000000000000") for letter in "abcd")
+A, B, C, D, E = (UUID(f"{letter * 8}-0000-8000-8000-000000000000") for letter in "abcde")
 AGO = datetime.now(UTC) - timedelta(hours=1)
 GRAND = 2_490  # 2 × tea at 1000 and shipping at 490; 20 % of the 2000, 90 of the 490 are tax
 
@@ -55,13 +60,35 @@ values ($1, $1, $2, $3, 2490, 'EUR', $4, 1, $5, $6, $7, $8, $8, $8)
 """
 OPERATION = """
 insert into operations (id, payment_id, kind, key, attempt, method, amount_minor, currency, state,
-                        reference, created_at, ended_at)
-values ($1, $2, $3, $4, 1, $5, 2490, 'EUR', $6, $7, $8, $8)
+                        reference, created_at, ended_at, credit_id)
+values ($1, $2, $3, $4, 1, $5, $6, 'EUR', $7, $8, $9, $9, $10)
 """
 ENTRY = """
 insert into entries (operation_id, posting, account, amount_minor, currency, order_id, payment_id)
 select $1::uuid, 1, account, amount, 'EUR', $2::uuid, $2::uuid
   from unnest($3::text[], $4::bigint[]) e(account, amount)
+"""
+# Of E one piece of two came back: 1000 of 2000, and 166 of the 333 of its tax.
+AFTER_SALE = """
+update order_lines set shipped = 2, delivered = 2, returned = 1, restocked = 1,
+       credited_minor = 1000, credited_tax_minor = 166 where order_id = $1;
+insert into shipments (id, order_id, shipped_at, delivered_at, actor) values ($1, $1, $2, $2, '');
+insert into shipment_lines values ($1, 1, 2);
+insert into returns (id, order_id, status, actor, requested_at, decided_at)
+values ($1, $1, 'received', '', $2, $2);
+insert into return_lines values ($1, 1, 1, 'other', 1, 1);
+insert into credits (id, order_id, kind, amount_minor, return_id, actor)
+values ($1, $1, 'return', 1000, $1, '');
+insert into credit_lines values ($1, 1, 1, 834, 166, 1000);
+update orders set fulfilment_status = 'partly_returned', credited_minor = 1000 where id = $1
+"""
+# Of C all was credited when it was cancelled.
+CREDITED = """
+update order_lines set cancelled = 2, credited_minor = 2000, credited_tax_minor = 333
+ where order_id = $1;
+update orders set credited_shipping_minor = 490, credited_shipping_tax_minor = 90 where id = $1;
+insert into credits (id, order_id, kind, amount_minor) values ($1, $1, 'cancellation', 2490);
+insert into credit_lines values ($1, 1, 2, 1667, 333, 2000), ($1, 0, 0, 400, 90, 490)
 """
 MAIL = """
 insert into messages (id, channel, fact, template, locale, recipient, data, state, created_at,
@@ -75,6 +102,16 @@ ACCOUNTS = {
 }
 
 
+CREDIT = '[{{"id": "{}", "amount_minor": 1000}}]'
+HEARERS = {
+    service: {event.type for event in heard}
+    for service, heard in (
+        ("broker", broker.HEARS), ("inventory", inventory.HEARS), ("payments", payments.HEARS),
+        ("notifications", notifications.TOLD),
+    )
+}  # fmt: skip
+
+
 def old_id():
     """An event's id of an hour ago."""
     return UUID(int=first_id(AGO).int | (new_id().int & ((1 << 60) - 1)))
@@ -86,26 +123,29 @@ class Story:
     def __init__(self):
         self.writes = []
         self.write("inventory", "insert into stock (sku, on_hand, reserved) values ('tea', 6, 2)")
-        self.journal(10, "initial", None)
+        self.journal(11, "initial", None)
         ends = ("placed", "confirmed"), ("placed", "confirmed", "cancelled"), ("placed",)
         self.order(A, "A", ends[0], "authorised", "on_account", "committed")
         self.order(B, "B", ends[0], "paid", "card", "committed")
         self.order(C, "C", ends[1], "refunded", "card", "released")
         self.order(D, "D", ends[2], "declined", "card", "held")
+        self.order(E, "E", ends[0], "partly_refunded", "card", "committed")
+        self.after_sale(E)
         self.payment(A, "on_account", "authorised", "authorise")
         self.payment(B, "card", "captured", "authorise", "capture")
         self.payment(C, "card", "captured", "authorise", "capture", "refund")
         self.payment(D, "card", "declined")
+        self.payment(E, "card", "captured", "authorise", "capture", "refund", refunded=1000)
 
     def write(self, service, sql, *values):
         self.writes.append((service, sql, values))
 
-    def journal(self, delta, kind, order_id):
+    def journal(self, delta, kind, order_id, source=None):
         sql = (
-            "insert into journal (location, sku, delta, kind, order_id, actor) "
-            "values ('main', 'tea', $1, $2, $3, 'test')"
+            "insert into journal (location, sku, delta, kind, order_id, actor, source) "
+            "values ('main', 'tea', $1, $2, $3, 'test', $4)"
         )
-        self.write("inventory", sql, delta, kind, order_id)
+        self.write("inventory", sql, delta, kind, order_id, source)
 
     def order(self, id, number, life, payment_status, method, hold):
         cancelled = life[-1] == "cancelled"
@@ -132,25 +172,50 @@ class Story:
         if cancelled:
             self.journal(2, "returned", id)
 
-    def say(self, order_id, n, step):
-        event = old_id()
-        self.write("orders", SAY, event, f"orders.order_{step}.v1", str(order_id), n, AGO)
-        hearers = ["broker", "inventory", "notifications"]
-        for service in hearers if step == "confirmed" else [*hearers, "payments"]:
-            self.write(service, "insert into inbox (event_id) values ($1)", event)
+        if cancelled:
+            self.each("orders", CREDITED, id)
 
-    def payment(self, order_id, method, state, *done):
-        sums = [GRAND if kind in done else 0 for kind in ("authorise", "capture", "refund")]
-        wanted = "nothing" if "refund" in done else "pay"
+    def each(self, service, statements, *values):
+        """Write several statements; values are named once for all."""
+        for sql in statements.split(";"):
+            used = values[: max(int(n) for n in re.findall(r"\$(\d)", sql))]
+            self.write(service, sql, *used)
+
+    def after_sale(self, id):
+        self.each("orders", AFTER_SALE, id, AGO)
+        self.journal(1, "returned", id, source=id)
+        steps = "lines_shipped", "shipment_delivered", "return_received", "order_credited"
+        for n, step in enumerate(steps, 3):
+            sql = "insert into timeline (order_id, n, what, at, actor) values ($1, $2, $3, $4, '')"
+            self.write("orders", sql, id, n, step, AGO)
+            self.say(id, n, step)
+        self.write("orders", "update orders set steps = 6 where id = $1", id)
+
+    def say(self, order_id, n, step):
+        event, kind = old_id(), f"orders.{step}.v1" if "_" in step else f"orders.order_{step}.v1"
+        self.write("orders", SAY, event, kind, str(order_id), n, AGO)
+        for service, heard in HEARERS.items():
+            if kind in heard:
+                self.write(service, "insert into inbox (event_id) values ($1)", event)
+
+    def payment(self, order_id, method, state, *done, refunded=GRAND):
+        amounts = {kind: refunded if kind == "refund" else GRAND for kind in done}
+        sums = [amounts.get(kind, 0) for kind in ("authorise", "capture", "refund")]
+        wanted = "nothing" if sums[2] == GRAND else "pay"
         self.write("payments", PAYMENT, order_id, wanted, method, state, *sums, AGO)
+        if wanted == "pay" and sums[2]:
+            sql = "update payments set credits = $2 where id = $1"
+            self.write("payments", sql, order_id, CREDIT.format(order_id))
         for kind in done or ("authorise",):
             id, state = new_id(), "succeeded" if done else "failed"
             reference = f"{kind}-of-{order_id}" if method == "card" else None
+            amount = amounts.get(kind, GRAND)
+            credit = order_id if wanted == "pay" and kind == "refund" else None
             self.write("payments", OPERATION, id, order_id, kind, f"{order_id}:{kind}", method,
-                       state, reference, AGO)  # fmt: skip
+                       amount, state, reference, AGO, credit)  # fmt: skip
             if done:
-                amounts = [GRAND, -GRAND]
-                self.write("payments", ENTRY, id, order_id, list(ACCOUNTS[kind]), amounts)
+                both = [amount, -amount]
+                self.write("payments", ENTRY, id, order_id, list(ACCOUNTS[kind]), both)
 
 
 STORY = Story()

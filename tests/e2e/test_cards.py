@@ -141,16 +141,19 @@ async def test_an_order_cancelled_while_its_card_is_slow_costs_nothing(shop):
     assert (await shop.order(order["id"]))["status"] == "cancelled"
 
 
-async def test_refunds_never_exceed_what_was_paid(shop):
+async def test_credits_never_exceed_what_was_paid(shop):
     order, token, _ = await ordered(shop, card("pm_card_visa"))
     await shop.until(order["id"])
     payment = await until_payment(shop, order, token, "captured")
-    path = f"/api/v1/payments/{payment['id']}/refunds"
+    path = f"/api/v1/orders/{order['id']}/credits"
     part = {"amount_minor": 1_500}
     first = await shop("POST", path, part, token=shop.admin, key=new_key())
     assert first.status == 201, first
     second = await shop("POST", path, part, token=shop.admin, key=new_key())
     assert second.status == 409, second
+    by_hand = f"/api/v1/payments/{payment['id']}/refunds"
+    third = await shop("POST", by_hand, part, token=shop.admin, key=new_key())
+    assert third.status == 409, third
 
     async def paid_back(amount):
         payment = await payment_of(shop, order, token)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from merkato.contracts.payments import PaymentAuthorised, PaymentCaptured
 from merkato.contracts.problem import StateConflict
 from merkato.payments.domain import wishes
-from merkato.payments.domain.payment import OPEN, Payment, Verdict, entries, put
+from merkato.payments.domain.payment import OPEN, Credit, Payment, Verdict, entries, put
 from merkato.payments.domain.verdicts import decide
 
 DUE = 1000
@@ -94,9 +94,11 @@ class Life(RuleBasedStateMachine):
     def pay(self, method):
         self.attempt(lambda: wishes.start(self.payment, method, "pm", uuid4))
 
-    @rule()
-    def cancel(self):
-        self.take(wishes.cancel(self.payment, uuid4))
+    @rule(named=st.booleans())
+    def cancel(self, named):
+        if self.payment.wanted == "pay":
+            credit = uuid4() if named and self.payment.owed_minor else None
+            self.take(wishes.cancel(self.payment, uuid4, credit))
 
     @rule(amount=st.one_of(st.none(), st.integers(1, DUE + 1)))
     def capture(self, amount):
@@ -104,11 +106,63 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def void(self):
-        self.attempt(lambda: wishes.void(self.payment, uuid4))
+        self.attempt(lambda: wishes.void_by_hand(self.payment, uuid4))
 
-    @rule(amount=st.integers(1, DUE + 1))
-    def refund(self, amount):
-        self.attempt(lambda: wishes.refund(self.payment, amount, None, uuid4))
+    @rule(
+        amount=st.integers(1, DUE + 1), n=st.one_of(st.none(), st.integers(0, 3)),
+        outside=st.booleans(),
+    )  # fmt: skip
+    def refund(self, amount, n, outside):
+        known = dict(enumerate(credit.id for credit in self.payment.credits))
+        credit = None if n is None else known.get(n, uuid4())
+        self.attempt(
+            lambda: wishes.refund_by_hand(
+                self.payment, amount, credit, outside=outside, new_id=uuid4
+            )
+        )
+
+    @precondition(lambda self: self.confirmed() and self.payment.owed_minor)
+    @rule(data=st.data(), again=st.booleans())
+    def credit(self, data, again):
+        amount = data.draw(st.integers(1, self.payment.owed_minor))
+        credit = Credit(id=uuid4(), amount_minor=amount)
+        for _ in range(1 + again):
+            self.take(wishes.credited(self.payment, credit, uuid4))
+
+    @precondition(lambda self: self.confirmed())
+    @rule()
+    def ship(self):
+        self.take(wishes.collect(self.payment, uuid4))
+
+    def confirmed(self):
+        said = any(isinstance(e, PaymentAuthorised | PaymentCaptured) for e in self.said)
+        return said and self.payment.wanted == "pay"
+
+    @precondition(lambda self: self.confirmed())
+    @rule()
+    def settle(self):
+        """All questions are answered: what is kept and promised is what is owed."""
+        self.answer_all("captured")
+        p = self.payment
+        lost = [o for o in p.operations if o.kind == "void" and o.credit_id is None]
+        failed = [o for o in p.operations if o.kind != "authorise" and o.state == "failed"]
+        if not lost and not failed and p.state != "mismatch":
+            assert p.captured_minor - p.refunded_minor + p.promised_minor == p.owed_minor
+
+    def answer_all(self, outcome):
+        for _ in range(20):
+            for operation in map(self.sent, self.open()):
+                answer = self.bank.ask(operation, outcome, DUE)
+                self.take(decide(self.payment, operation.key, answer, uuid4))
+        assert self.open() == []
+
+    @invariant()
+    def no_credit_is_given_twice(self):
+        p = self.payment
+        for credit in p.credits:
+            given = sum(o.amount_minor for o in p.paying(credit.id) if o.state != "failed")
+            assert given <= credit.amount_minor or p.wanted == "nothing"
+        assert p.owed_minor >= 0
 
     @precondition(lambda self: self.open())
     @rule(
@@ -196,11 +250,7 @@ class Life(RuleBasedStateMachine):
     def teardown(self):
         """The order ends and every question is answered: nothing is kept."""
         self.take(wishes.cancel(self.payment, uuid4))
-        for _ in range(20):
-            for operation in map(self.sent, self.open()):
-                answer = self.bank.ask(operation, "voided", DUE)
-                self.take(decide(self.payment, operation.key, answer, uuid4))
-        assert self.open() == []
+        self.answer_all("voided")
         failed = {o.kind for o in self.payment.operations if o.state == "failed"}
         if not failed & {"void", "refund"}:
             p = self.payment

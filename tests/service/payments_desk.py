@@ -9,7 +9,13 @@ from aiohttp import web
 from service.test_outside_running import KEY, SECRET, free_port, started
 
 from merkato.config import Config, Orders, Payments
-from merkato.contracts.orders import OrderCancelled, OrderPlaced, Totals
+from merkato.contracts.orders import (
+    LinesShipped,
+    OrderCancelled,
+    OrderCredited,
+    OrderPlaced,
+    Totals,
+)
 from merkato.payments.service import service
 
 ORDER_SECRET = "o" * 32
@@ -33,10 +39,30 @@ def placed(order_id=None, method="card", token="pm_card_visa", amount=4599, **ch
     return OrderPlaced(**facts | changed)
 
 
-def cancelled(event):
+def cancelled(event, credit_id=None):
     return OrderCancelled(
         order_id=event.order_id, number=event.number, customer_id=event.customer_id, lines=(),
-        totals=event.totals, currency=event.currency, reason="customer", was_confirmed=False,
+        totals=event.totals, currency=event.currency, reason="customer",
+        was_confirmed=credit_id is not None, credit_id=credit_id,
+    )  # fmt: skip
+
+
+def of(event):
+    return {
+        "order_id": event.order_id, "number": event.number, "customer_id": event.customer_id,
+        "currency": event.currency,
+    }  # fmt: skip
+
+
+def shipped(event, complete=True):
+    return LinesShipped(**of(event), shipment_id=uuid4(), lines=(), carrier=None, tracking=None,
+                        complete=complete)  # fmt: skip
+
+
+def credited(event, amount, *, complete=False, kind="goodwill", credit_id=None):
+    return OrderCredited(
+        **of(event), credit_id=credit_id or uuid4(), kind=kind, amount_minor=amount, lines=(),
+        credited_minor=amount, complete=complete,
     )  # fmt: skip
 
 

@@ -6,7 +6,15 @@ from uuid import uuid4
 import harness
 import pytest
 import pytest_asyncio
-from service.payments_desk import ORDER_SECRET, cancelled, opened, placed, processor
+from service.payments_desk import (
+    ORDER_SECRET,
+    cancelled,
+    credited,
+    opened,
+    placed,
+    processor,
+    shipped,
+)
 
 from merkato.chassis.tokens import thing_token
 
@@ -37,21 +45,68 @@ async def paid(desk, **changed):
     return order, (await desk.row(order.order_id))["id"]
 
 
-async def test_captured_at_shipment_and_the_rest_let_go(later):
+async def test_captured_at_shipment_less_what_was_credited(later):
     order, payment = await paid(later)
     assert await later.types() == ["PaymentAuthorised"]
     assert await later.moved(order.order_id) == []
     assert await later.balance() == {"receivable": 4599, "customer": -4599}
-    captured = await later.staff("POST", f"/payments/{payment}/captures", {"amount_minor": 4000})
-    assert captured.status == 202
+    await later.hear(credited(order, 599), shipped(order, complete=False))
+    await later.ask()
+    assert await later.balance() == {"receivable": 4000, "customer": -4000}
+    assert await later.moved(order.order_id) == []
+    part = await later.staff("POST", f"/payments/{payment}/captures", {"amount_minor": 3999})
+    assert part.status == 409
+    await later.hear(shipped(order), shipped(order))
     await later.ask()
     row = await later.row(order.order_id)
     assert (row["captured_minor"], row["voided_minor"], row["state"]) == (4000, 599, "captured")
     assert await later.types() == ["PaymentAuthorised", "PaymentCaptured"]
+    assert (await later.said())[-1].captured_total_minor == 4000
     assert await later.moved(order.order_id) == [("capture", 4000)]
     assert await later.balance() == {"processor": 4000, "customer": -4000}
     again = await later.staff("POST", f"/payments/{payment}/captures", {})
     assert again.status == 409
+
+
+async def test_taking_off_what_was_left_to_ship_charges_the_rest(later):
+    order, _ = await paid(later)
+    await later.hear(
+        shipped(order, complete=False), credited(order, 1000, complete=True, kind="cancellation")
+    )
+    await later.ask()
+    assert await later.moved(order.order_id) == [("capture", 3599)]
+    assert await later.balance() == {"processor": 3599, "customer": -3599}
+
+
+async def test_a_promise_of_which_all_was_credited_is_let_go(later):
+    order, _ = await paid(later)
+    await later.hear(credited(order, 599))
+    whole = credited(order, 4000, complete=True)
+    await later.hear(whole)
+    await later.ask()
+    assert await later.types() == ["PaymentAuthorised", "PaymentVoided"]
+    assert await later.moved(order.order_id) == []
+    assert await later.balance() == {}
+    [*_, void] = await later.operations(order.order_id)
+    assert (void["kind"], void["method"], void["credit_id"]) == ("void", "card", whole.credit_id)
+
+
+async def test_a_credit_waits_for_the_capture_under_way(later, outside):
+    order, payment = await paid(later)
+    fault = {"operation": "capture", "fault": {"wait_ms": 600}}
+    await outside.post("/standin/faults", fault)
+    await later.hear(shipped(order))
+    asking = asyncio.create_task(later.ask())
+    await asyncio.sleep(0.3)
+    credit = credited(order, 600)
+    await later.hear(credit)
+    await asking
+    await later.ask()
+    assert await later.moved(order.order_id) == [("capture", 4599), ("refund", 600)]
+    [*_, refund] = await later.operations(order.order_id)
+    assert refund["credit_id"] == credit.credit_id
+    shown = (await later.staff("GET", f"/payments/{payment}")).json()
+    assert shown["credits"] == [{"id": str(credit.credit_id), "amount_minor": 600}]
 
 
 async def test_a_promise_is_given_back_with_the_order(later):
@@ -95,12 +150,11 @@ async def test_a_lost_answer_to_any_operation_acts_once(later, outside, kind, af
         await later.staff("POST", f"/payments/{payment}/captures", {})
         await later.ask()
     await outside.post("/standin/faults", {"operation": kind, "fault": {"after": after}})
-    path = {"capture": "captures", "refund": "refunds", "cancel": "voids"}[kind]
-    body = {"amount_minor": 1000} if kind == "refund" else {}
-    asked = await later.staff("POST", f"/payments/{payment}/{path}", body or None)
     if kind == "capture":
-        asked = await later.staff("POST", f"/payments/{payment}/{path}", {})
-    assert asked.status in (201, 202)
+        asked = await later.staff("POST", f"/payments/{payment}/captures", {})
+        assert asked.status == 202
+    else:
+        await later.hear(credited(order, 1000) if kind == "refund" else cancelled(order))
     await later.ask()
     states = {o["state"] for o in await later.operations(order.order_id)}
     assert "unknown" in states
@@ -118,39 +172,48 @@ async def test_a_lost_answer_to_any_operation_acts_once(later, outside, kind, af
     assert await later.moved(order.order_id) == expected[kind]
 
 
-async def test_two_refunds_of_more_than_there_is(desk):
+async def test_a_credit_is_refunded_once_and_named(desk):
     order, payment = await paid(desk)
-    body = {"amount_minor": 2760}  # 60 %
-    answers = await asyncio.gather(
-        *(desk.staff("POST", f"/payments/{payment}/refunds", body) for _ in range(2))
-    )
-    assert sorted(a.status for a in answers) == [201, 409]
-    refund = next(a for a in answers if a.status == 201).json()
-    assert refund["state"] == "intent"
+    credit = credited(order, 2760)
+    await desk.hear(credit)
+    await desk.hear(credited(order, 2760, credit_id=credit.credit_id))  # told again
     await desk.ask()
-    shown = await desk.staff("GET", f"/refunds/{refund['id']}")
-    assert (shown.json()["state"], shown.json()["amount_minor"]) == ("succeeded", 2760)
+    [*_, refund] = await desk.operations(order.order_id)
+    shown = (await desk.staff("GET", f"/refunds/{refund['id']}")).json()
+    assert (shown["state"], shown["amount_minor"], shown["credit_id"]) == (
+        "succeeded", 2760, str(credit.credit_id),
+    )  # fmt: skip
     assert await desk.moved(order.order_id) == [("capture", 4599), ("refund", 2760)]
     [event] = [e for e in await desk.said() if type(e).__name__ == "PaymentRefunded"]
-    assert (event.refund_id, event.refunded_total_minor) == (event.refund_id, 2760)
+    assert (event.refund_id, event.refunded_total_minor) == (refund["id"], 2760)
+    assert event.credit_id == credit.credit_id
+    again = {"amount_minor": 1, "credit_id": str(credit.credit_id)}
+    assert (await desk.staff("POST", f"/payments/{payment}/refunds", again)).status == 409
 
 
-async def test_one_refund_per_credit_and_key(desk):
+async def test_no_refund_without_a_credit(desk):
     _, payment = await paid(desk)
-    body = {"amount_minor": 100, "credit_id": str(uuid4())}
-    key = "refund-0123456789abcdef"
-    first = await desk.staff("POST", f"/payments/{payment}/refunds", body, key=key)
-    again = await desk.staff("POST", f"/payments/{payment}/refunds", body, key=key)
-    assert (first.status, again.body) == (201, first.body)
-    other = await desk.staff("POST", f"/payments/{payment}/refunds", body)
-    assert other.status == 409
+    for body in ({"amount_minor": 100}, {"amount_minor": 100, "credit_id": str(uuid4())}):
+        refused = await desk.staff("POST", f"/payments/{payment}/refunds", body)
+        assert refused.status == 409, refused
+    assert (await desk.staff("POST", f"/payments/{payment}/voids")).status == 409
+
+
+async def test_what_was_cancelled_names_its_credit(desk):
+    order, _ = await paid(desk)
+    first, last = credited(order, 599), uuid4()
+    await desk.hear(first)
     await desk.ask()
-    assert (await desk.balance())["processor"] == 4499
+    await desk.hear(cancelled(order, last))
+    await desk.ask()
+    found = [o["credit_id"] for o in await desk.operations(order.order_id) if o["kind"] == "refund"]
+    assert found == [first.credit_id, last]
+    assert await desk.balance() == {}
 
 
 async def test_a_pending_refund_is_asked_about_until_it_is_decided(desk):
-    order, payment = await paid(desk, token="pm_card_pendingRefund")
-    await desk.staff("POST", f"/payments/{payment}/refunds", {"amount_minor": 100})
+    order, _ = await paid(desk, token="pm_card_pendingRefund")
+    await desk.hear(credited(order, 100))
     await desk.ask()
     assert (await desk.row(order.order_id))["refunding_minor"] == 100
 
@@ -161,9 +224,10 @@ async def test_a_pending_refund_is_asked_about_until_it_is_decided(desk):
     await harness.eventually(refunded, seconds=20)
 
 
-async def test_a_refund_that_fails_afterwards_is_undone(desk):
+async def test_a_refund_that_fails_afterwards_is_undone_and_given_in_another_way(desk):
     order, payment = await paid(desk, token="pm_card_refundFail")
-    await desk.staff("POST", f"/payments/{payment}/refunds", {"amount_minor": 100})
+    credit = credited(order, 100)
+    await desk.hear(credit)
     await desk.ask()
     assert (await desk.row(order.order_id))["refunded_minor"] == 100
 
@@ -174,7 +238,15 @@ async def test_a_refund_that_fails_afterwards_is_undone(desk):
 
     await harness.eventually(undone, seconds=20)
     assert await desk.types() == ["PaymentCaptured", "PaymentRefunded", "RefundFailed"]
+    failed = (await desk.said())[-1]
+    assert (failed.credit_id, failed.refunded_total_minor) == (credit.credit_id, 0)
     assert await desk.balance() == {"processor": 4599, "customer": -4599}
+    body = {"amount_minor": 60, "credit_id": str(credit.credit_id), "outside": True}
+    path = f"/payments/{payment}/refunds"
+    answers = await asyncio.gather(*(desk.staff("POST", path, body) for _ in range(2)))
+    assert sorted(answer.status for answer in answers) == [201, 409]
+    assert await desk.balance() == {"processor": 4599, "bank": -60, "customer": -4539}
+    assert await desk.ask() == 0
 
 
 async def test_money_on_account_arrives_in_parts_and_goes_back(desk):
@@ -183,10 +255,32 @@ async def test_money_on_account_arrives_in_parts_and_goes_back(desk):
         body = {"amount_minor": amount}
         assert (await desk.staff("POST", f"/payments/{payment}/captures", body)).status == 202
     assert await desk.balance() == {"bank": 4599, "customer": -4599}
+    told = [e.captured_total_minor for e in await desk.said() if "Captured" in type(e).__name__]
+    assert told == [4000, 4599]
     await desk.hear(cancelled(order))
     assert await desk.balance() == {}
     assert (await desk.row(order.order_id))["refunded_minor"] == 4599
     assert await desk.ask() == 0
+
+
+async def test_credits_on_account_lessen_what_is_owed_and_then_go_back(desk):
+    order, payment = await paid(desk, method="on_account")
+    await desk.hear(credited(order, 599))
+    assert await desk.balance() == {"receivable": 4000, "customer": -4000}
+    body = {"amount_minor": 3000}
+    await desk.staff("POST", f"/payments/{payment}/captures", body)
+    await desk.hear(credited(order, 1500))
+    assert await desk.balance() == {"bank": 2500, "customer": -2500}
+    row = await desk.row(order.order_id)
+    assert (row["voided_minor"], row["refunded_minor"]) == (1599, 500)
+    assert await desk.types() == ["PaymentAuthorised", "PaymentCaptured", "PaymentRefunded"]
+    assert (await desk.staff("POST", f"/payments/{payment}/captures", {})).status == 409
+
+
+async def test_news_of_an_order_that_was_never_heard_of_are_set_aside(desk):
+    await desk.hear(credited(placed(), 100))
+    [aside] = await desk.alone.dead()
+    assert (aside["type"], aside["state"]) == ("orders.order_credited.v1", "waiting")
 
 
 async def test_the_ledger_is_append_only_and_balanced(desk):

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from merkato.chassis.db import Tx
 from merkato.chassis.ids import new_id
+from merkato.chassis.inbox import NotYet
 from merkato.chassis.outbox import say
-from merkato.contracts.orders import OrderCancelled, OrderPlaced
+from merkato.contracts.orders import LinesShipped, OrderCancelled, OrderCredited, OrderPlaced
 from merkato.contracts.problem import NotFound, StateConflict
 from merkato.payments.domain import wishes
-from merkato.payments.domain.payment import Change, Method, Notice, Payment, Verdict
+from merkato.payments.domain.payment import Change, Credit, Method, Notice, Payment, Verdict
 from merkato.payments.domain.verdicts import decide
 from merkato.payments.store import payments as store
 from merkato.payments.store import webhooks
@@ -26,17 +27,21 @@ LOOK = "look-at-webhooks"  # the job that looks at what providers told us
 METHODS: dict[str, Method] = {"on_account": "on_account", "card": "card"}
 
 
+News = OrderPlaced | OrderCancelled | LinesShipped | OrderCredited
+
+
 class Told(msgspec.Struct, frozen=True):
     """An event about an order, and its id."""
 
     id: UUID
-    event: OrderPlaced | OrderCancelled
+    event: News
 
 
 async def follow_orders(tx: Tx, told: Sequence[Told]) -> None:
     """Take down what is due and what is not any more, of many orders in order of telling.
 
     Whatever comes first, and however often, the outcome is the same: a cancelled order is not paid.
+    Raises NotYet for what came after the sale of an order that was not heard of.
     """
     before = await store.lock(tx, list({one.event.order_id for one in told}))
     after = dict(before)
@@ -47,17 +52,32 @@ async def follow_orders(tx: Tx, told: Sequence[Told]) -> None:
     await _save(tx, [(before.get(order_id), payment) for order_id, payment in after.items()])
 
 
-def _told(payment: Payment | None, event: OrderPlaced | OrderCancelled) -> Change:
-    if isinstance(event, OrderCancelled):
-        if payment is None:
-            return wishes.cancel(_new(event, "card"), new_id)
-        return wishes.cancel(payment, new_id) if payment.wanted == "pay" else Change(payment)
+def _told(payment: Payment | None, event: News) -> Change:
+    match event:
+        case OrderPlaced():
+            return _placed(payment, event)
+        case OrderCancelled():
+            if payment is None:
+                return wishes.cancel(_new(event, "card"), new_id)
+            if payment.wanted != "pay":
+                return Change(payment)
+            return wishes.cancel(payment, new_id, event.credit_id)
+        case LinesShipped() | OrderCredited() if payment is None:
+            raise NotYet(f"order {event.order_id}")
+        case LinesShipped():
+            return wishes.collect(payment, new_id) if event.complete else Change(payment)
+        case OrderCredited():
+            credit = Credit(id=event.credit_id, amount_minor=event.amount_minor)
+            done = wishes.credited(payment, credit, new_id)
+            return done.then(lambda p: wishes.collect(p, new_id)) if event.complete else done
+
+
+def _placed(payment: Payment | None, event: OrderPlaced) -> Change:
+    method = METHODS[event.payment_method]
     if payment is None:
-        method = METHODS[event.payment_method]
         payment = replace(_new(event, method), pay_until=event.pay_until)
         return wishes.start(payment, method, event.payment_token, new_id)
     if payment.pay_until is None:  # cancelled before it was heard to be placed
-        method = METHODS[event.payment_method]
         return Change(replace(payment, method=method, pay_until=event.pay_until))
     return Change(payment)
 

@@ -18,8 +18,8 @@ def s4(order: Facts, hold: Facts) -> str | None:
     if order["status"] == "confirmed":
         if committed != order["goods"]:
             return f"ordered {order['goods']}, committed {committed}"
-        if returned and _exceeds(returned, order["back"]):
-            return f"came back {returned}, given back {order['back']}"
+        if returned != order["back"]:
+            return f"came back {returned}, taken off and restocked {order['back']}"
     elif order["status"] == "placed":
         return f"not confirmed, yet {committed} left the shelf" if committed else None
     elif committed != returned:
@@ -29,17 +29,6 @@ def s4(order: Facts, hold: Facts) -> str | None:
     elif committed and not order["confirmed"]:
         return f"never confirmed, yet {committed} left the shelf"
     return None
-
-
-def _exceeds(some: str, limit: str | None) -> bool:
-    """Tell whether goods (``2×tea 1×jam``) are more than others of any sku."""
-    most = _pieces(limit)
-    return any(n > most.get(sku, 0) for sku, n in _pieces(some).items())
-
-
-def _pieces(goods: str | None) -> dict[str, int]:
-    pairs = (part.split("×", 1) for part in (goods or "").split())
-    return {sku: int(n) for n, sku in pairs}
 
 
 def s5(order: Facts, hold: Facts) -> str | None:
@@ -57,16 +46,11 @@ def m3(order: Facts, payment: Facts) -> str | None:
     """Compare what an order costs with what was taken and is promised."""
     if order is None or order["status"] == "placed":
         return None
+    if order["status"] == "confirmed":
+        return _owed(order, payment)
     net = payment["net"] if payment else 0
     promised = payment["promised"] if payment else 0
     going_back = payment["refunding"] if payment else 0
-    if order["status"] == "confirmed":
-        owed = order["grand_minor"] - order["credited_minor"]
-        due = order["payment_method"] == "card" and order["payment_status"] == "paid"
-        has = net if due else net + promised
-        if owed in (has, has - going_back):
-            return None
-        return f"costs {owed}, taken {net}, promised {promised}, going back {going_back}"
     if net not in (0, going_back):
         return f"cancelled, yet {net} is kept and {going_back} going back"
     if payment and promised > 0 and not payment["voiding"]:
@@ -74,6 +58,24 @@ def m3(order: Facts, payment: Facts) -> str | None:
     if payment and payment["state"] in ("sent", "unknown", "action_required"):
         return f"cancelled, yet its payment is {payment['state']}"
     return None
+
+
+def _owed(order: Mapping[str, Any], payment: Facts) -> str | None:
+    owed = order["grand_minor"] - order["credited_minor"]
+    if payment is None:
+        return f"costs {owed}, and has no payment" if owed else None
+    net, promised, going_back = payment["net"], payment["promised"], payment["refunding"]
+    if payment["credited"] != order["credited_minor"]:
+        return f"credited {order['credited_minor']}, payments knows of {payment['credited']}"
+    by_card = order["payment_method"] == "card"
+    shipped = order["fulfilment_status"] not in ("unfulfilled", "partial")
+    if by_card and shipped and promised > 0 and not (payment["capturing"] or payment["voiding"]):
+        return f"shipped, yet {promised} of the card's promise was not taken"
+    charged = by_card and order["payment_status"] in ("paid", "partly_refunded", "refunded")
+    has = net if charged or payment["voiding"] else net + promised
+    if owed in (has, has - going_back):
+        return None
+    return f"costs {owed}, taken {net}, promised {promised}, going back {going_back}"
 
 
 def m4(order: Facts, payment: Facts) -> str | None:
@@ -104,6 +106,8 @@ def m7(order: Facts, payment: Facts) -> int:
         return 0 if under_way else kept
     owed = order["grand_minor"] - order["credited_minor"]
     going_back = payment["refunding"] if payment else 0
+    if payment and payment["voiding"]:
+        kept -= payment["promised"]
     return 0 if owed in (kept, kept - going_back) else kept - owed
 
 

@@ -59,6 +59,40 @@ select key as id, format('%s steps to %s made %s events', coalesce(m.n, 0),
 """,
     ),
     Statement(
+        law="E1",
+        database="orders",
+        checked="select count(*) from credits",
+        takes=("orders",),
+        lasting=True,
+        broken="""
+with happened as (
+    select order_id::text as key, 'orders.lines_shipped.v1' as type, shipped_at as at
+      from shipments
+     union all
+    select order_id::text, 'orders.shipment_delivered.v1', delivered_at from shipments
+     where delivered_at is not null
+     union all
+    select order_id::text, 'orders.return_' || status || '.v1', decided_at from returns
+     where decided_at is not null
+     union all
+    select k.order_id::text, 'orders.order_credited.v1', k.created_at from credits k
+     where k.actor is not null)  -- a cancellation of the whole order is told as such
+select key as id, format('%s of %s made %s events', coalesce(h.n, 0), type, coalesce(s.n, 0)) as why
+  from (select key, type, count(*) as n, max(at) as latest from happened
+         where $1::uuid[] is null or key = any($1::uuid[]::text[])
+         group by key, type) h
+  full join
+       (select key, type, count(*) as n from outbox
+         where type in ('orders.lines_shipped.v1', 'orders.shipment_delivered.v1',
+                        'orders.return_received.v1', 'orders.return_rejected.v1',
+                        'orders.order_credited.v1')
+           and ($1::uuid[] is null or key = any($1::uuid[]::text[]))
+         group by key, type) s using (key, type)
+ where coalesce(s.n, 0) > coalesce(h.n, 0)
+    or (coalesce(h.n, 0) > coalesce(s.n, 0) and h.latest > now() - interval '13 days')
+""",
+    ),
+    Statement(
         law=SET_ASIDE,
         database=None,
         checked="select count(*) from set_aside",

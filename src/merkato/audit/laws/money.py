@@ -33,6 +33,55 @@ select o.id::text as id,
 """,
     ),
     Statement(
+        law="M1",
+        database="orders",
+        checked="select count(*) from credits",
+        takes=("orders",),
+        lasting=True,
+        broken="""
+select o.id::text as id,
+       format('credited %s; its credits %s, their lines %s, its lines and shipping %s and %s',
+              o.credited_minor, k.credits, k.parts, g.lines, o.credited_shipping_minor) as why
+  from (select * from orders where credited_minor > 0 and ($1::uuid[] is null or id = any($1))) o
+  left join (
+       select c.order_id, sum(c.amount_minor) as credits, sum(p.parts) as parts, sum(p.tax) as tax,
+              sum(p.shipping) as shipping, bool_and(c.amount_minor = p.parts) as fair
+         from credits c
+         left join (select credit_id, sum(gross_minor) as parts, sum(tax_minor) as tax,
+                           coalesce(sum(gross_minor) filter (where line_no = 0), 0) as shipping
+                      from credit_lines group by credit_id) p on p.credit_id = c.id
+        where $1::uuid[] is null or c.order_id = any($1)
+        group by c.order_id) k on k.order_id = o.id
+  left join (select order_id, sum(credited_minor) as lines, sum(credited_tax_minor) as tax
+               from order_lines where $1::uuid[] is null or order_id = any($1)
+              group by order_id) g on g.order_id = o.id
+ where k.fair is not true
+    or (o.credited_minor, k.parts, k.shipping, k.tax)
+       is distinct from (k.credits, g.lines + o.credited_shipping_minor, o.credited_shipping_minor,
+                         g.tax + o.credited_shipping_tax_minor)
+""",
+    ),
+    Statement(
+        law="M2",
+        database="payments",
+        checked="select 0",
+        takes=("orders",),
+        lasting=True,
+        broken="""
+select p.order_id::text as id,
+       format('%s given for credit %s over %s', o.given, o.credit_id, c.amount) as why
+  from payments p
+  join (select payment_id, credit_id, sum(amount_minor) as given from operations
+         where credit_id is not null and state <> 'failed' group by payment_id, credit_id) o
+       on o.payment_id = p.id
+  left join lateral (select (k ->> 'amount_minor')::bigint as amount
+                       from jsonb_array_elements(p.credits) k
+                      where (k ->> 'id')::uuid = o.credit_id) c on true
+ where p.wanted = 'pay' and o.given > coalesce(c.amount, 0)
+   and ($1::uuid[] is null or p.order_id = any($1))
+""",
+    ),
+    Statement(
         law="M2",
         database="payments",
         checked="select count(*) from payments",
@@ -93,7 +142,10 @@ select p.order_id::text as id, count(*) as payments, min(p.amount_minor) as amou
        bool_and(p.changed_at < now() - make_interval(secs => $2)) as settled,
        coalesce(sum(o.net), 0)::bigint as net, coalesce(sum(o.promised), 0)::bigint as promised,
        coalesce(sum(o.refunding), 0)::bigint as refunding,
-       coalesce(bool_or(o.voiding), false) as voiding, coalesce(max(o.charged), 0) as charged,
+       coalesce(bool_or(o.voiding), false) as voiding,
+       coalesce(bool_or(o.capturing), false) as capturing, coalesce(max(o.charged), 0) as charged,
+       coalesce(sum((select sum((c ->> 'amount_minor')::bigint)
+                       from jsonb_array_elements(p.credits) c)), 0)::bigint as credited,
        coalesce(max(e.kept), 0)::bigint as kept
   from payments p
   left join (
@@ -104,6 +156,7 @@ select p.order_id::text as id, count(*) as payments, min(p.amount_minor) as amou
                   filter (where done) as promised,
               sum(amount) filter (where kind = 'refund' and asked) as refunding,
               bool_or(kind = 'void' and asked) as voiding,
+              bool_or(kind = 'capture' and asked) as capturing,
               count(distinct attempt) filter (where kind = 'capture' and done) as charged
          from (select *, amount_minor as amount, state = 'succeeded' as done,
                       state in ('intent', 'sent', 'unknown') as asked from operations

@@ -33,6 +33,60 @@ select o.id::text as id,
 """,
     ),
     Statement(
+        law="O1",
+        database="orders",
+        checked="select count(*) from shipments",
+        takes=("orders",),
+        lasting=True,
+        broken="""
+select l.order_id::text as id,
+       format('line %s: %s cancelled, %s shipped, %s delivered, %s announced, %s returned, '
+              '%s restocked; as told: %s %s %s %s %s %s', l.line_no, cancelled, shipped, delivered,
+              announced, returned, restocked, coalesce(c.gone, 0), coalesce(s.sent, 0),
+              coalesce(s.arrived, 0), coalesce(r.waiting, 0), coalesce(r.here, 0),
+              coalesce(r.sold, 0)) as why
+  from order_lines l
+  left join (select k.order_id, p.line_no, sum(p.quantity) as gone
+               from credits k join credit_lines p on p.credit_id = k.id
+              where k.kind = 'cancellation' group by k.order_id, p.line_no) c
+       on c.order_id = l.order_id and c.line_no = l.line_no
+  left join (select s.order_id, p.line_no, sum(p.quantity) as sent,
+                    sum(p.quantity) filter (where s.delivered_at is not null) as arrived
+               from shipments s join shipment_lines p on p.shipment_id = s.id
+              group by s.order_id, p.line_no) s
+       on s.order_id = l.order_id and s.line_no = l.line_no
+  left join (select r.order_id, p.line_no, sum(p.received) as here, sum(p.restocked) as sold,
+                    sum(p.quantity) filter (where r.status = 'requested') as waiting
+               from returns r join return_lines p on p.return_id = r.id
+              group by r.order_id, p.line_no) r
+       on r.order_id = l.order_id and r.line_no = l.line_no
+ where ($1::uuid[] is null or l.order_id = any($1))
+   and (cancelled, shipped, delivered, announced, returned, restocked)
+       <> (coalesce(c.gone, 0), coalesce(s.sent, 0), coalesce(s.arrived, 0),
+           coalesce(r.waiting, 0), coalesce(r.here, 0), coalesce(r.sold, 0))
+""",
+    ),
+    Statement(
+        law="O1",
+        database="orders",
+        checked="select 0",
+        takes=("orders",),
+        lasting=True,
+        broken="""
+select o.id::text as id, format('%s, its lines say %s', fulfilment_status, l.far) as why
+  from orders o
+  join (select order_id, case
+                   when sum(shipped) = 0 then 'unfulfilled'
+                   when sum(shipped) < sum(quantity - cancelled) then 'partial'
+                   when sum(returned) = sum(shipped) then 'returned'
+                   when sum(returned) > 0 then 'partly_returned'
+                   when sum(delivered) = sum(shipped) then 'delivered' else 'shipped' end as far
+          from order_lines where $1::uuid[] is null or order_id = any($1)
+         group by order_id) l on l.order_id = o.id
+ where ($1::uuid[] is null or o.id = any($1)) and l.far <> fulfilment_status
+""",
+    ),
+    Statement(
         law="O2",
         database="orders",
         checked="select count(*) from orders where status = 'placed'",
@@ -66,6 +120,7 @@ select min(id::text) as id,
 # confirmed. $1: orders, or null; $2: seconds until things have come to rest.
 ORDERS = """
 select o.id::text as id, o.status, o.reason, o.payment_status, o.payment_method, o.currency,
+       o.fulfilment_status,
        o.grand_minor, o.credited_minor, c.contact is not null as reachable,
        o.changed_at < now() - make_interval(secs => $2) as settled,
        t.order_id is not null as confirmed, l.goods, l.back
@@ -77,7 +132,7 @@ select o.id::text as id, o.status, o.reason, o.payment_status, o.payment_method,
        select order_id, string_agg(quantity || '×' || sku, ' ' order by sku collate "C") as goods,
               string_agg(back || '×' || sku, ' ' order by sku collate "C")
                   filter (where back > 0) as back
-         from (select order_id, sku, sum(quantity) as quantity, sum(cancelled + returned) as back
+         from (select order_id, sku, sum(quantity) as quantity, sum(cancelled + restocked) as back
                  from order_lines
                 where tracked and ($1::uuid[] is null or order_id = any($1))
                 group by order_id, sku) s

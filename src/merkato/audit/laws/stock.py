@@ -19,6 +19,22 @@ select s.sku as id, format('%s on hand, the journal says %s', on_hand, coalesce(
 """,
     ),
     Statement(
+        law="S1",
+        database="inventory",
+        checked="select 0",
+        takes=("orders",),
+        lasting=True,
+        broken="""
+select order_id::text as id, format('%s of %s came back, %s had left', back, sku, gone) as why
+  from (select order_id, sku, coalesce(-sum(delta) filter (where kind = 'committed'), 0) as gone,
+               coalesce(sum(delta) filter (where kind = 'returned'), 0) as back
+          from journal
+         where order_id is not null and ($1::uuid[] is null or order_id = any($1))
+         group by order_id, sku) j
+ where back > gone
+""",
+    ),
+    Statement(
         law="S2",
         database="inventory",
         checked=_SKUS,
@@ -53,12 +69,16 @@ select coalesce(r.order_id, j.order_id)::text as id, r.state, r.kept, j.committe
   from (select * from reservations where $1::uuid[] is null or order_id = any($1)) r
   full join (
        select order_id,
-              string_agg(-delta || '×' || sku, ' ' order by sku collate "C")
-                  filter (where kind = 'committed') as committed,
-              string_agg(delta || '×' || sku, ' ' order by sku collate "C")
-                  filter (where kind = 'returned') as returned
-         from journal
-        where order_id is not null and ($1::uuid[] is null or order_id = any($1))
+              string_agg(gone || '×' || sku, ' ' order by sku collate "C")
+                  filter (where gone > 0) as committed,
+              string_agg(back || '×' || sku, ' ' order by sku collate "C")
+                  filter (where back > 0) as returned
+         from (select order_id, sku,
+                      coalesce(-sum(delta) filter (where kind = 'committed'), 0) as gone,
+                      coalesce(sum(delta) filter (where kind = 'returned'), 0) as back
+                 from journal
+                where order_id is not null and ($1::uuid[] is null or order_id = any($1))
+                group by order_id, sku) s
         group by order_id) j using (order_id)
  order by coalesce(r.order_id, j.order_id)
 """

@@ -57,6 +57,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     ask_in_s: int | None = None  # from now; None: the provider need not be asked
 
 
+class Credit(msgspec.Struct, frozen=True, kw_only=True):
+    """So much less an order costs, as orders told."""
+
+    id: UUID
+    amount_minor: int
+
+
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of the money of one order, in minor units of `currency`."""
 
@@ -69,6 +76,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     pay_until: datetime | None
     operations: tuple[Operation, ...] = ()
+    credits: tuple[Credit, ...] = ()
 
     def total(self, kind: Kind, *states: OperationState) -> int:
         """Sum the operations of a kind in these states."""
@@ -111,6 +119,15 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
         return self.captured_minor - self.refunded_minor - self.refunding_minor
 
     @property
+    def owed_minor(self) -> int:
+        """What the order costs by now."""
+        return self.amount_minor - sum(credit.amount_minor for credit in self.credits)
+
+    def paying(self, credit_id: UUID | None) -> tuple[Operation, ...]:
+        """Give the operations by which a credit is, was or failed to be given."""
+        return tuple(o for o in self.operations if o.credit_id and o.credit_id == credit_id)
+
+    @property
     def attempt(self) -> Operation | None:
         """Give the newest attempt."""
         attempts = [o for o in self.operations if o.kind == "authorise"]
@@ -138,7 +155,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
         if last.state != "succeeded" or last.amount_minor == self.amount_minor:
             return False
         kept = self.captured_minor - self.refunded_minor
-        return kept != self.amount_minor and (kept or self.promised_minor) != 0
+        return kept != self.owed_minor and (kept or self.promised_minor) != 0
 
     def under_way(self, *kinds: Kind) -> bool:
         """Tell whether an operation of these kinds is not decided yet."""

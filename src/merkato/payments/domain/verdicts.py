@@ -238,7 +238,11 @@ def _refund_decided(payment: Payment, operation: Operation, verdict: Verdict) ->
             reason = verdict.reason or verdict.outcome
             after = put(payment, ended(operation, "failed", reason=reason))
             event = RefundFailed(
-                **about(payment, operation.amount_minor), refund_id=operation.id, reason=reason
+                **about(payment, operation.amount_minor),
+                refund_id=operation.id,
+                reason=reason,
+                credit_id=operation.credit_id,
+                refunded_total_minor=after.refunded_minor,
             )
             return Change(after, (event,))
     return Change(payment)

@@ -4,6 +4,7 @@ A new attempt follows a definite decline alone. Money taken while nothing is wan
 the change that made it so.
 """
 
+from functools import partial
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from merkato.contracts.payments import (
 from merkato.contracts.problem import StateConflict
 from merkato.payments.domain.payment import (
     Change,
+    Credit,
     Kind,
     Method,
     NewId,
@@ -58,32 +60,103 @@ def start(payment: Payment, method: Method, token: str | None, new_id: NewId) ->
     return succeed(payment, operation) if by_rule else Change(payment)
 
 
-def cancel(payment: Payment, new_id: NewId) -> Change:
-    """Want nothing any more: what was never sent is not, what was promised or taken goes back."""
-    return compensate(replace(payment, wanted="nothing"), new_id)
+def cancel(payment: Payment, new_id: NewId, credit_id: UUID | None = None) -> Change:
+    """Want nothing any more: what was never sent is not, what was promised or taken goes back.
+
+    `credit_id`: of what a confirmed order had still cost.
+    """
+    credits = payment.credits
+    if credit_id is not None:
+        credits = (*credits, Credit(id=credit_id, amount_minor=payment.owed_minor))
+    return compensate(replace(payment, wanted="nothing", credits=credits), new_id)
 
 
 def compensate(payment: Payment, new_id: NewId) -> Change:
-    """Give back what is held though nothing is wanted; else change nothing.
+    """Give back what is not owed: all when nothing is wanted, else what credits are for.
 
     The only cause of a full refund: money captured and nothing wanted, whichever came second.
     """
     if payment.wanted == "pay":
-        return Change(payment)
+        return honour(payment, new_id)
     last = payment.attempt
     if last is not None and last.state == "intent":
         return Change(put(payment, ended(last, "failed", reason="order-cancelled")))
     done = Change(payment)
     if payment.refundable_minor > 0:
-        amount = payment.refundable_minor
-        done = done.then(lambda p: refund(p, amount, None, new_id, late=True))
+        amount, credit_id = payment.refundable_minor, _credit_to_name(payment)
+        done = done.then(lambda p: refund(p, amount, credit_id, new_id, late=True))
     if _has_promise(payment) and not payment.under_way("capture", "void"):
         done = done.then(lambda p: void(p, new_id))
     return done
 
 
+def _credit_to_name(payment: Payment) -> UUID | None:
+    """Choose the newest credit that has no refund, if there is one."""
+    free = [c.id for c in payment.credits if all(o.kind != "refund" for o in payment.paying(c.id))]
+    return free[-1] if free else None
+
+
+def credited(payment: Payment, credit: Credit, new_id: NewId) -> Change:
+    """Note that the order costs less. What was paid of it goes back; told again, nothing does."""
+    if credit.amount_minor == 0 or any(known.id == credit.id for known in payment.credits):
+        return Change(payment)
+    return compensate(replace(payment, credits=(*payment.credits, credit)), new_id)
+
+
+def honour(payment: Payment, new_id: NewId) -> Change:
+    """Give what credits are for: less is promised, and what was taken goes back.
+
+    Waits while a capture or void is under way. A refund that failed is not tried again by itself.
+    """
+    done = Change(payment)
+    for credit in payment.credits:
+        done = done.then(partial(_honour, credit=credit, new_id=new_id))
+    return done
+
+
+def _honour(payment: Payment, credit: Credit, new_id: NewId) -> Change:
+    tried = payment.paying(credit.id)
+    given = sum(o.amount_minor for o in tried if o.kind == "refund" or o.state != "failed")
+    left = credit.amount_minor - given
+    last = payment.attempt
+    if left <= 0 or last is None or last.state != "succeeded" or payment.state == "mismatch":
+        return Change(payment)
+    if payment.under_way("capture", "void"):
+        return Change(payment)
+    done = Change(payment)
+    let_go = min(left, payment.promised_minor)
+    if let_go and not any(o.kind == "void" for o in tried):
+        done = done.then(lambda p: _promise_less(p, let_go, credit.id, new_id))
+    if (amount := min(left - let_go, payment.refundable_minor)) > 0:
+        done = done.then(lambda p: refund(p, amount, credit.id, new_id))
+    return done
+
+
+def _promise_less(payment: Payment, amount: int, credit_id: UUID, new_id: NewId) -> Change:
+    """Let go of a part of a promise by rule; of a card's whole promise by asking its processor.
+
+    A processor takes back a promise whole, or what a capture leaves of it.
+    """
+    if amount == payment.promised_minor:
+        return _begin(payment, "void", amount, new_id, credit_id=credit_id)
+    part = _operation(payment, "void", amount, new_id)
+    part = replace(part, method="on_account", credit_id=credit_id)
+    return succeed(put(payment, part), part)
+
+
+def collect(payment: Payment, new_id: NewId) -> Change:
+    """Take what a card still promises: nothing is left to ship. Else, and repeated: no change."""
+    last = payment.attempt
+    takes = last is not None and last.method == "card" and last.state == "succeeded"
+    if payment.wanted != "pay" or not takes or not payment.promised_minor:
+        return Change(payment)
+    if payment.state != "authorised" or payment.under_way("capture", "void"):
+        return Change(payment)
+    return capture(payment, None, new_id)
+
+
 def capture(payment: Payment, amount: int | None, new_id: NewId) -> Change:
-    """Take promised money, all of it by default. What a card's capture leaves is let go.
+    """Take promised money, all of it by default; of a card nothing else.
 
     On account this notes money that has arrived, in parts if need be. Raises StateConflict.
     """
@@ -94,6 +167,9 @@ def capture(payment: Payment, amount: int | None, new_id: NewId) -> Change:
     if not 0 < wanted <= payment.promised_minor:
         left = payment.promised_minor
         raise StateConflict("There is not as much to capture.", capturable_minor=left)
+    last = payment.attempt
+    if last is not None and last.method == "card" and wanted < payment.promised_minor:
+        raise StateConflict("A card is charged what the order costs; credit the order before.")
     return _begin(payment, "capture", wanted, new_id)
 
 
@@ -106,20 +182,62 @@ def void(payment: Payment, new_id: NewId) -> Change:
 
 
 def refund(
-    payment: Payment, amount: int, credit_id: UUID | None, new_id: NewId, *, late: bool = False
+    payment: Payment,
+    amount: int,
+    credit_id: UUID | None,
+    new_id: NewId,
+    *,
+    late: bool = False,
+    outside: bool = False,
 ) -> Change:
     """Give taken money back; `late`: because nothing is wanted any more, under a key of its own.
 
-    Raises StateConflict beyond what was captured and not refunded, and for a credit paid before.
+    `outside`: no provider is asked.
+
+    Raises StateConflict beyond what was captured and not refunded, and for a credit whose refund
+    is done or under way.
     """
     if not 0 < amount <= payment.refundable_minor:
         left = payment.refundable_minor
         raise StateConflict("That is more than can be refunded.", refundable_minor=left)
-    paid = {o.credit_id for o in payment.operations if o.state != "failed"} - {None}
-    if credit_id in paid:
+    if any(o.kind == "refund" and o.state != "failed" for o in payment.paying(credit_id)):
         raise StateConflict("This credit has its refund.")
     name = "late" if late else None
-    return _begin(payment, "refund", amount, new_id, name=name, credit_id=credit_id)
+    method: Method | None = "on_account" if outside else None
+    return _begin(payment, "refund", amount, new_id, name=name, credit_id=credit_id, method=method)
+
+
+def void_by_hand(payment: Payment, new_id: NewId) -> Change:
+    """Give up an attempt that waits for its customer. Raises StateConflict for anything else.
+
+    What an order was confirmed on is not given back while the order wants it.
+    """
+    last = payment.attempt
+    if last is None or last.state != "action_required":
+        raise StateConflict("Cancel or credit the order: its promise goes back by itself.")
+    return void(payment, new_id)
+
+
+def refund_by_hand(
+    payment: Payment, amount: int, credit_id: UUID | None, *, outside: bool, new_id: NewId
+) -> Change:
+    """Give back what a credit is for, once its own refund failed; or what was taken too much.
+
+    `outside`: it was given in another way, such as by bank. Raises StateConflict for anything else,
+    because then the order would owe what nobody will pay.
+    """
+    if credit_id is None:
+        if payment.state != "mismatch":
+            raise StateConflict("Credit the order: its refund follows by itself, and names it.")
+        return refund(payment, amount, None, new_id)
+    credit = next((one for one in payment.credits if one.id == credit_id), None)
+    if credit is None:
+        raise StateConflict("This payment knows of no such credit.")
+    given = sum(o.amount_minor for o in payment.paying(credit_id) if o.state != "failed")
+    if amount > credit.amount_minor - given:
+        left = credit.amount_minor - given
+        raise StateConflict("That is more than is left of the credit.", credit_left_minor=left)
+    return refund(payment, amount, credit_id, new_id, outside=outside)
 
 
 def succeed(payment: Payment, operation: Operation) -> Change:
@@ -145,14 +263,28 @@ def _said(payment: Payment, operation: Operation) -> tuple[Event, ...]:
             method = operation.method
             return (PaymentAuthorised(**about(payment, amount), method=method),)
         case "capture" if as_due:
-            return (PaymentCaptured(**about(payment, amount)),)
-        case "void" if amount:
+            total = payment.captured_minor
+            return (PaymentCaptured(**about(payment, amount), captured_total_minor=total),)
+        case "void" if amount and not _part_of_credit(payment, operation):
             return (PaymentVoided(**about(payment, amount)),)
         case "refund":
             total = payment.refunded_minor
             fields = about(payment, amount)
-            return (PaymentRefunded(**fields, refund_id=operation.id, refunded_total_minor=total),)
+            return (
+                PaymentRefunded(
+                    **fields,
+                    refund_id=operation.id,
+                    refunded_total_minor=total,
+                    credit_id=operation.credit_id,
+                ),
+            )
     return ()
+
+
+def _part_of_credit(payment: Payment, operation: Operation) -> bool:
+    """Tell whether a void lessened what is owed, and left something owed or taken."""
+    rest = payment.promised_minor or payment.captured_minor
+    return operation.credit_id is not None and rest > 0
 
 
 def _has_promise(payment: Payment) -> bool:
@@ -173,9 +305,11 @@ def _begin(
     *,
     name: str | None = None,
     credit_id: UUID | None = None,
+    method: Method | None = None,
 ) -> Change:
     """Put down an operation on the newest attempt; on account it is done at once."""
     operation = replace(_operation(payment, kind, amount, new_id, name), credit_id=credit_id)
+    operation = replace(operation, method=method or operation.method)
     payment = put(payment, operation)
     return succeed(payment, operation) if operation.method == "on_account" else Change(payment)
 

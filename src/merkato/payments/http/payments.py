@@ -53,7 +53,7 @@ class Pay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Money to take, in minor units; everything promised by default."""
+    """Money to take, or that has arrived, in minor units; everything promised by default."""
 
     amount_minor: AmountMinor | None = None
 
@@ -222,7 +222,10 @@ async def capture(
     db: Database,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """Take promised money; on account: note that it has arrived. 202, 409 beyond the promise."""
+    """Take a card's promised money; on account: note that it has arrived, in parts if need be.
+
+    202; 409 beyond the promise, and for a part of what a card owes: credit the order before.
+    """
 
     async def work(tx: Tx) -> Answer:
         amount = data.amount_minor
@@ -241,10 +244,13 @@ async def void(
     db: Database,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """Give back what is promised and not taken. 202, 409 when there is nothing."""
+    """Give up an attempt that waits for its customer. 202, 409 for any other.
+
+    What a confirmed order promised goes back when the order is cancelled or credited.
+    """
 
     async def work(tx: Tx) -> Answer:
-        await actions.change(tx, payment_id, lambda p: wishes.void(p, new_id))
+        await actions.change(tx, payment_id, lambda p: wishes.void_by_hand(p, new_id))
         return await _accepted(tx, payment_id)
 
     key = parse_key(idempotency_key, required=True)

@@ -19,10 +19,14 @@ from merkato.payments.store import views
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Money to give back, in minor units, and the credit of the order that it pays."""
+    """Money to give back, in minor units, and the credit of the order that it pays.
+
+    `outside`: it was given in another way, such as by bank; the processor is not asked.
+    """
 
     amount_minor: Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
     credit_id: UUID | None = None
+    outside: bool = False
 
 
 @post("/api/v1/payments/{payment_id:uuid}/refunds", policy=staff("payments:write"))
@@ -33,13 +37,19 @@ async def refund(
     db: Database,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """Give money back. 201: it is on its way; 409 beyond what was captured and not refunded."""
+    """Give money back for a credit whose own refund failed, or that was taken too much.
+
+    Refunds of credits begin by themselves: see POST /orders/{id}/credits. 201: it is on its way;
+    409 beyond what is left of the credit and of what was captured.
+    """
 
     async def work(tx: Tx) -> Answer:
         before, after = await actions.change(
             tx,
             payment_id,
-            lambda p: wishes.refund(p, data.amount_minor, data.credit_id, new_id),
+            lambda p: wishes.refund_by_hand(
+                p, data.amount_minor, data.credit_id, outside=data.outside, new_id=new_id
+            ),
         )
         known = {o.id for o in before.operations}
         [made] = [o for o in after.operations if o.id not in known]

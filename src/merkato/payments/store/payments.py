@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from merkato.chassis.db import Row, Tx
-from merkato.payments.domain.payment import Operation, Payment, entries
+from merkato.payments.domain.payment import Credit, Operation, Payment, entries
 
 LOCK = """
-select id, order_id, customer_id, wanted, method, amount_minor, currency, pay_until
+select id, order_id, customer_id, wanted, method, amount_minor, currency, pay_until, credits
   from payments where order_id = any($1::uuid[]) order by order_id for update
 """
 
@@ -39,7 +41,11 @@ async def lock_by_id(tx: Tx, payment_id: UUID) -> Payment | None:
 async def _whole(tx: Tx, rows: Sequence[Row]) -> dict[UUID, Payment]:
     found = await operations(tx, [row["id"] for row in rows]) if rows else {}
     return {
-        row["order_id"]: Payment(**row, operations=tuple(found.get(row["id"], ()))) for row in rows
+        row["order_id"]: Payment(
+            **{**row, "credits": msgspec.convert(row["credits"], tuple[Credit, ...])},
+            operations=tuple(found.get(row["id"], ())),
+        )
+        for row in rows
     }
 
 
@@ -97,6 +103,18 @@ async def _write(tx: Tx, statement: str, payments: Sequence[Payment]) -> None:
         await tx.execute(statement, *map(list, zip(*rows, strict=True)))
 
 
+PUT_CREDITS = """
+update payments p set credits = n.credits
+  from unnest($1::uuid[], $2::jsonb[]) n(id, credits) where p.id = n.id
+"""
+
+
+async def _write_credits(tx: Tx, payments: Sequence[Payment]) -> None:
+    if payments:
+        known = [msgspec.to_builtins(payment.credits) for payment in payments]
+        await tx.execute(PUT_CREDITS, [payment.id for payment in payments], known)
+
+
 PUT_OPERATIONS = """
 insert into operations (payment_id, id, kind, key, attempt, method, amount_minor, currency, state,
                         reference, origin, payment_token, url, reason, credit_id, tries, ask_at,
@@ -131,6 +149,7 @@ async def save(tx: Tx, changes: Sequence[tuple[Payment | None, Payment]]) -> Non
     await _write(tx, INSERT, [after for before, after in changes if before is None])
     moved = [(before, after) for before, after in changes if before and before != after]
     await _write(tx, UPDATE, [after for _, after in moved])
+    await _write_credits(tx, [a for b, a in moved if a.credits != b.credits])
     rows, posted = [], []
     for before, after in changes:
         known = {o.key: o for o in before.operations} if before else {}

@@ -27,6 +27,13 @@ class OperationView(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime | None
 
 
+class CreditView(msgspec.Struct, frozen=True, kw_only=True):
+    """So much less the order costs; operations with its id say how it is given."""
+
+    id: UUID
+    amount_minor: int
+
+
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     """A payment as it is shown. Amounts in minor units; `note` for staff alone."""
 
@@ -44,6 +51,7 @@ class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
     voided_minor: int
     refunded_minor: int
     refunding_minor: int
+    credits: list[CreditView]  # of the order, as far as heard
     pay_until: datetime | None
     note: str | None
     version: int
