@@ -102,5 +102,11 @@ def code(text: str) -> str:
 
 
 if __name__ == "__main__":
+    import reference_pages  # beside this file
+
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(configuration(CONFIG.read_text()))
+    for name, text in reference_pages.made().items():
+        file = PAGE.parent / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)

@@ -35,7 +35,7 @@ def anchors(text: str) -> set[str]:
 
 def broken_links(page: Path, text: str) -> Iterator[str]:
     """Name the relative links of a page that lead nowhere."""
-    bare = re.sub(r"```.*?```", "", text, flags=re.S)
+    bare = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.S)
     for link, picture in LINK.findall(bare):
         target, _, anchor = (link or picture).partition("#")
         if target.startswith(("http:", "https:", "mailto:")):

@@ -40,6 +40,12 @@ class UriTooLong(Problem):
     slug, status, title = "uri-too-long", 414, "Address too long"
 
 
+class HeadersTooLarge(Problem):
+    """There are too many header fields, or they are too long."""
+
+    slug, status, title = "headers-too-large", 431, "Header fields too large"
+
+
 class RequestTimeout(Problem):
     """The body did not arrive in time."""
 

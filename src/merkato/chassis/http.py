@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
 from functools import wraps
+from http import HTTPStatus
 from inspect import signature
 from typing import Annotated, Any, Generic, TypeVar, cast
 
@@ -47,7 +48,13 @@ log = structlog.get_logger()
 T = TypeVar("T")
 Routes = Sequence[ControllerRouterHandler]
 
-# Policies: who may call a route. A route without one fails the build (`app` raises).
+# What a route declares beside its path and its types, as keywords of its decorator:
+#   policy=    who may call it; a route without one fails the build (`app` raises)
+#   answers=   the type of its JSON where it returns bytes
+#   also=      statuses of success beside status_code
+#   example=   a body for the documents, where one made from the type would not do
+#   media_type="any", produces=   what else than JSON it reads and writes
+# Policies:
 ANYONE = "anyone"  # whoever; the handler looks whose things are asked for
 USER = "user"  # a person who has logged in
 SERVICE = "service"  # another service; for everybody else the route does not exist
@@ -70,6 +77,7 @@ Limit = Annotated[int, Parameter(ge=1, le=100)]
 Cursor = Annotated[str | None, Parameter(max_length=500)]
 BIGINT_MAX = 2**63 - 1
 HAS_BODY = {"POST", "PUT", "PATCH"}
+PHRASES = {one.value: one.phrase for one in HTTPStatus}
 PLACE = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+|\.\.\.)\]")
 
 

@@ -4,5 +4,6 @@ Owns     nothing
 Says     nothing
 Hears    nothing
 Asks     every service, by forwarding
-Answers  /ping, /livez, /readyz, /metrics, /problems/<slug>; everything else goes to its service
+Answers  /ping, /livez, /readyz, /metrics, /problems/<slug>, /openapi.json;
+         everything else goes to its service
 """

@@ -37,7 +37,7 @@ def page(path: str) -> tuple[bytes, bytes] | None:
 
 def is_own(path: str) -> bool:
     """Tell whether the gateway answers a path itself; else it is for people, in a browser."""
-    watched = ("/ping", "/livez", "/readyz", "/metrics")
+    watched = ("/ping", "/livez", "/readyz", "/metrics", "/openapi.json")
     return path.startswith(("/api/", "/demo/", "/problems/")) or path in watched
 
 

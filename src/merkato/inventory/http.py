@@ -201,7 +201,7 @@ async def _stock_answer(tx: Tx, sku: str, threshold: int) -> Answer:
     return answer(200, _availability(row, numbers=True))
 
 
-@put("/api/v1/stock/{sku:str}", policy=staff("inventory:write"))
+@put("/api/v1/stock/{sku:str}", policy=staff("inventory:write"), answers=Availability)
 async def put_stock(
     sku: SkuPath,
     data: PutStock,
@@ -223,7 +223,10 @@ async def put_stock(
     return respond(await once(db, (caller.principal, f"PUT /stock/{sku}", key), data, work))
 
 
-@post("/api/v1/stock/{sku:str}/adjustments", policy=staff("inventory:write"), status_code=200)
+@post(
+    "/api/v1/stock/{sku:str}/adjustments", policy=staff("inventory:write"), status_code=200,
+    answers=Availability,
+)  # fmt: skip
 async def adjust_stock(
     sku: SkuPath,
     data: Adjust,

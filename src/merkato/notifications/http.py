@@ -164,7 +164,10 @@ async def read_message(id: UUID, caller: Caller, db: Database, texts: Texts) -> 
     return _item(row, texts)
 
 
-@post(f"{PATH}/{{id:uuid}}/resend", policy=staff("notifications:write"))
+@post(
+    f"{PATH}/{{id:uuid}}/resend", policy=staff("notifications:write"), status_code=202,
+    answers=Record,
+)  # fmt: skip
 async def resend_message(
     id: UUID, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:

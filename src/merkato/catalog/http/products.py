@@ -29,7 +29,7 @@ PRODUCTS = "/api/v1/products"
 MAY_WRITE = staff(WRITE)
 
 
-@get(f"{PRODUCTS}/{{name:str}}", policy=ANYONE)
+@get(f"{PRODUCTS}/{{name:str}}", policy=ANYONE, also=(301,))
 async def read_product(
     name: str, caller: Caller, db: Database, shop: Shop, pages: Pages,
     locale: LocaleParam = None, currency: CurrencyParam = None,

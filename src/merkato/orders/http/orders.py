@@ -145,7 +145,10 @@ async def get_timeline(
     return Page(items=[msgspec.convert(dict(row), TimelineEntry) for row in rows])
 
 
-@post("/api/v1/orders/{order_id:uuid}/cancellation", policy=ANYONE, status_code=200)
+@post(
+    "/api/v1/orders/{order_id:uuid}/cancellation", policy=ANYONE, status_code=200,
+    answers=views.OrderView,
+)  # fmt: skip
 async def cancel_order(
     order_id: UUID,
     data: Cancellation,

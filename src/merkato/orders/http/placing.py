@@ -55,6 +55,17 @@ log = structlog.get_logger()
 
 PRICES_MAX = 3  # times a request is priced before its customer is asked again
 NUMBERS_MAX = 5  # tries for a number nobody has
+EXAMPLE = {  # for the documents
+    "cart_id": "0198c2f0-5a52-7c3e-9d2b-3f1a6f0c8e11",
+    "cart_version": 3,
+    "contact": {"email": "ada@merkato.example", "name": "Ada Lund"},
+    "shipping_address": {
+        "name": "Ada Lund", "lines": ["1 Quay Street"], "city": "Bremen", "postal_code": "28195",
+        "country": "DE",
+    },
+    "shipping_method": "standard",
+    "payment": {"method": "on_account"},
+}  # fmt: skip
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +80,7 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     reference_time: datetime | None
 
 
-@post("/api/v1/orders", policy=ANYONE, status_code=202)
+@post("/api/v1/orders", policy=ANYONE, status_code=202, example=EXAMPLE)
 async def place_order(
     request: Request[Any, Any, Any],
     data: rules.PlaceOrder,

@@ -94,7 +94,7 @@ class Access(msgspec.Struct, frozen=True):
             raise NotFound("There is no such payment.")
 
 
-@post("/api/v1/payments", policy=ANYONE)
+@post("/api/v1/payments", policy=ANYONE, status_code=202, answers=PaymentView)
 async def pay(
     data: Pay,
     caller: Caller,
@@ -214,7 +214,10 @@ async def forget(payment_id: UUID, db: Database) -> None:
         await actions.delete(tx, payment_id)
 
 
-@post("/api/v1/payments/{payment_id:uuid}/captures", policy=staff(WRITE))
+@post(
+    "/api/v1/payments/{payment_id:uuid}/captures", policy=staff(WRITE), status_code=202,
+    answers=PaymentView,
+)  # fmt: skip
 async def capture(
     payment_id: UUID,
     data: Capture,
@@ -237,7 +240,10 @@ async def capture(
     return respond(await once(db, scope, data, work))
 
 
-@post("/api/v1/payments/{payment_id:uuid}/voids", policy=staff(WRITE))
+@post(
+    "/api/v1/payments/{payment_id:uuid}/voids", policy=staff(WRITE), status_code=202,
+    answers=PaymentView,
+)  # fmt: skip
 async def void(
     payment_id: UUID,
     caller: Caller,

@@ -29,7 +29,11 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     outside: bool = False
 
 
-@post("/api/v1/payments/{payment_id:uuid}/refunds", policy=staff("payments:write"))
+@post(
+    "/api/v1/payments/{payment_id:uuid}/refunds",
+    policy=staff("payments:write"),
+    answers=views.OperationView,
+)
 async def refund(
     payment_id: UUID,
     data: Refund,

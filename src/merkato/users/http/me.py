@@ -198,7 +198,7 @@ async def list_addresses(caller: Caller, db: Database) -> Response[Page[SavedAdd
     return private(Page(items=found))
 
 
-@post("/api/v1/me/addresses", policy=USER)
+@post("/api/v1/me/addresses", policy=USER, answers=SavedAddress)
 async def add_address(
     data: NewAddress, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:

@@ -1,0 +1,1 @@
+"""What the shop says of itself: documents made from the routes and the contracts."""
