@@ -22,6 +22,7 @@ STAFF = frozenset(
         "orders:write",
         "payments:read",
         "payments:write",
+        "reports:read",
         "webhooks:read",
     }
 )

@@ -4,9 +4,9 @@ Owns     carts, orders with their lines, transitions and credits; a copy of offe
          shipping methods, coupons
 Says     OrderPlaced, OrderConfirmed, OrderCancelled, LinesShipped, ShipmentDelivered,
          ReturnRequested, ReturnReceived, ReturnRejected, OrderCredited
-Hears    VariantPriced, Payment*, ReservationLost, UserErased, OrderErased
+Hears    VariantPriced, Product*, Payment*, ReservationLost, UserErased, OrderErased
 Asks     inventory (hold these lines), payments (what became of the money?)
-Answers  /api/v1/carts, /api/v1/orders, /api/v1/shipments, /api/v1/returns,
-         /api/v1/shipping-methods, /api/v1/coupons, /api/v1/tax-rates,
+Answers  /api/v1/carts, /api/v1/orders, /api/v1/shipments, /api/v1/returns, /api/v1/credits,
+         /api/v1/reports, /api/v1/shipping-methods, /api/v1/coupons, /api/v1/tax-rates,
          /api/v1/customer-price-lists
 """

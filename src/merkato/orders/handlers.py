@@ -5,7 +5,12 @@ from datetime import UTC, datetime
 
 from merkato.chassis.db import Tx
 from merkato.chassis.inbox import Heard, Hears, NotYet
-from merkato.contracts.catalog import VariantPriced
+from merkato.contracts.catalog import (
+    ProductArchived,
+    ProductChanged,
+    ProductPublished,
+    VariantPriced,
+)
 from merkato.contracts.inventory import ReservationLost
 from merkato.contracts.payments import (
     PaymentActionRequired,
@@ -19,7 +24,7 @@ from merkato.contracts.payments import (
 from merkato.orders.actions import life as actions
 from merkato.orders.actions.placing import newest_offers
 from merkato.orders.domain.life import Verdict
-from merkato.orders.store import offers
+from merkato.orders.store import offers, reports
 
 
 async def on_verdict(tx: Tx, heard: Sequence[Heard[Verdict]]) -> None:
@@ -37,6 +42,11 @@ async def on_priced(tx: Tx, heard: Sequence[Heard[VariantPriced]]) -> None:
     await offers.keep_offers(tx, newest_offers([one.event for one in heard]))
 
 
+async def on_product(tx: Tx, heard: Sequence[Heard[reports.ProductNews]]) -> None:
+    """Keep which product and which categories each sku is of; reports count by them."""
+    await reports.keep_products(tx, [one.event for one in heard])
+
+
 HEARS: Hears = {
     PaymentAuthorised: on_verdict,
     PaymentCaptured: on_verdict,
@@ -47,4 +57,7 @@ HEARS: Hears = {
     RefundFailed: on_verdict,
     ReservationLost: on_verdict,
     VariantPriced: on_priced,
+    ProductPublished: on_product,
+    ProductChanged: on_product,
+    ProductArchived: on_product,
 }

@@ -31,8 +31,10 @@ def service(config: Config) -> Service:
         prefixes=(
             "/api/v1/carts",
             "/api/v1/coupons",
+            "/api/v1/credits",
             "/api/v1/customer-price-lists",
             "/api/v1/orders",
+            "/api/v1/reports",
             "/api/v1/returns",
             "/api/v1/shipments",
             "/api/v1/shipping-methods",

@@ -6,11 +6,13 @@ from merkato.orders.http.credits import ROUTES as CREDITS
 from merkato.orders.http.orders import ROUTES as ORDERS
 from merkato.orders.http.people import ROUTES as PEOPLE
 from merkato.orders.http.placing import ROUTES as PLACING
+from merkato.orders.http.reports import ROUTES as REPORTS
 from merkato.orders.http.returns import ROUTES as RETURNS
 from merkato.orders.http.shipments import ROUTES as SHIPMENTS
 from merkato.orders.http.shipping import ROUTES as SHIPPING
 from merkato.orders.http.taxes import ROUTES as TAXES
 
 ROUTES = (
-    *CARTS, *COUPONS, *PLACING, *ORDERS, *SHIPMENTS, *RETURNS, *CREDITS, *PEOPLE, *SHIPPING, *TAXES,
+    *CARTS, *COUPONS, *PLACING, *ORDERS, *SHIPMENTS, *RETURNS, *CREDITS, *REPORTS, *PEOPLE,
+    *SHIPPING, *TAXES,
 )  # fmt: skip

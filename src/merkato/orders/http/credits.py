@@ -1,14 +1,25 @@
 """Money given back out of goodwill. Credits for cancelled and returned goods come by themselves."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from litestar import Response, post
+from litestar import Response, get, post
+from litestar.params import Parameter
 
 from merkato.chassis.db import Row, Tx
-from merkato.chassis.http import IdempotencyKey, respond, staff
+from merkato.chassis.http import (
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    moment,
+    respond,
+    staff,
+)
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
 from merkato.contracts.problem import Validation
@@ -16,13 +27,15 @@ from merkato.contracts.values import AMOUNT_MAX, Line
 from merkato.orders.actions import credits as actions
 from merkato.orders.domain.credits import MoneyWish
 from merkato.orders.http.desk import Desk
+from merkato.orders.http.naming import Named, naming
 from merkato.orders.http.views import CreditView, from_row
+from merkato.orders.store import credits as store
 from merkato.orders.store import life
 
 Amount = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
 
 
-class Credit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Credit(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Money to give back, in minor units and with its tax.
 
     Either an `amount_minor` of the order as a whole, or amounts of `lines` and of the shipping.
@@ -53,10 +66,11 @@ async def credit(
     wanted = data.lines if data.amount_minor is None else data.amount_minor
 
     async def work(tx: Tx) -> Answer:
-        made = await actions.credit(
-            tx, order_id, wanted, data.shipping_minor or 0, data.reason, caller.principal,
-            datetime.now(UTC),
-        )  # fmt: skip
+        async with naming(tx, caller, order_id, data):
+            made = await actions.credit(
+                tx, order_id, wanted, data.shipping_minor or 0, data.reason, caller.principal,
+                datetime.now(UTC),
+            )  # fmt: skip
         found = await life.views(tx, [order_id])
         return answer(201, _of(found[order_id], made), location=f"/api/v1/orders/{order_id}")
 
@@ -69,4 +83,45 @@ def _of(row: Row, credit_id: UUID) -> CreditView:
     return made
 
 
-ROUTES = (credit,)
+class CreditSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A credit in a list."""
+
+    id: UUID
+    order_id: UUID
+    number: str  # of the order
+    currency: str
+    kind: str  # cancellation | return | goodwill
+    amount_minor: int
+    return_id: UUID | None
+    reason: str | None
+    reference: str | None
+    reference_time: datetime | None
+    created_at: datetime
+
+
+@get("/api/v1/credits", policy=staff("orders:read"))
+async def list_credits(
+    desk: Desk,
+    order_id: UUID | None = None,
+    kind: Literal["cancellation", "return", "goodwill"] | None = None,
+    reference: Annotated[str | None, Parameter(max_length=100)] = None,
+    reference_prefix: Annotated[str | None, Parameter(max_length=100)] = None,
+    since: datetime | None = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Page[CreditSummary]:
+    """List what was given back, newest first.
+
+    `since` an RFC 3339 time; `reference` the caller's name of it, `reference_prefix` how it begins.
+    """
+    before, since = decode_cursor(cursor, tuple[datetime, UUID]), moment("since", since)
+    async with desk.db.reading() as tx:
+        rows = await store.list_credits(
+            tx, order_id, kind, reference, reference_prefix, since, before, limit + 1
+        )
+    items = [msgspec.convert(dict(row), CreditSummary) for row in rows[:limit]]
+    more = encode_cursor(items[-1].created_at, items[-1].id) if len(rows) > limit else None
+    return Page(items=items, next_cursor=more)
+
+
+ROUTES = (credit, list_credits)

@@ -35,6 +35,7 @@ from merkato.orders.domain.life import Status
 from merkato.orders.http import views
 from merkato.orders.http.access import may_see, principal
 from merkato.orders.http.desk import Desk
+from merkato.orders.http.naming import Named, naming
 from merkato.orders.store import life
 
 HTTPRequest = Request[Any, Any, Any]
@@ -71,7 +72,7 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
 
 
-class Cancellation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Cancellation(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is not wanted any more: the whole order, or pieces of `lines` not shipped yet.
 
     The shipping goes back with the last piece; staff may `keep` it, or give back its `share`.
@@ -175,11 +176,12 @@ async def cancel_order(
     async def work(tx: Tx) -> Answer:
         now, why = datetime.now(UTC), data.reason
         words = (why, None) if by_staff else (None, why)
-        if data.lines is None or not await cancel_lines(
-            tx, order_id, data.lines, data.shipping, words, actor, now
-        ):
-            reason = "staff" if by_staff else "customer"
-            await actions.cancel(tx, order_id, reason, now, actor=actor, detail=why)
+        async with naming(tx, caller, order_id, data):
+            if data.lines is None or not await cancel_lines(
+                tx, order_id, data.lines, data.shipping, words, actor, now
+            ):
+                reason = "staff" if by_staff else "customer"
+                await actions.cancel(tx, order_id, reason, now, actor=actor, detail=why)
         found = await life.views(tx, [order_id])
         return answer(200, views.from_row(found[order_id]))
 

@@ -31,6 +31,7 @@ from merkato.orders.domain.credits import ShippingPart
 from merkato.orders.domain.goods import LineNo, Wish
 from merkato.orders.http.access import may_see, principal
 from merkato.orders.http.desk import Desk
+from merkato.orders.http.naming import Named, naming
 from merkato.orders.http.views import ReturnView
 from merkato.orders.store import life
 from merkato.orders.store import returns as store
@@ -52,7 +53,7 @@ class Back(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     restock: bool = True
 
 
-class SendBack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SendBack(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What comes back. Staff may say that it is here already: `received`."""
 
     lines: Annotated[tuple[Back, ...], Many]
@@ -112,7 +113,8 @@ async def request_return(
 
     async def work(tx: Tx) -> Answer:
         now = datetime.now(UTC)
-        made = await actions.request(tx, order_id, wanted, data.note, receipt, actor, now)
+        async with naming(tx, caller, order_id, data):
+            made = await actions.request(tx, order_id, wanted, data.note, receipt, actor, now)
         return await _shown(tx, made, 201)
 
     scope = (actor, f"POST /orders/{order_id}/returns", key)

@@ -137,6 +137,8 @@ class CreditView(msgspec.Struct, frozen=True, kw_only=True):
     amount_minor: int
     return_id: UUID | None
     reason: str | None
+    reference: str | None  # its caller's name of it
+    reference_time: datetime | None
     created_at: datetime
     lines: list[CreditLineView]
 

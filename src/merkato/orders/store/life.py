@@ -220,7 +220,8 @@ select o.id, o.number, o.customer_id, o.status, o.reason, o.payment_status, o.fu
          where r.order_id = o.id) as returns,
        (select coalesce(json_agg(json_build_object(
                 'id', k.id, 'kind', k.kind, 'amount_minor', k.amount_minor,
-                'return_id', k.return_id, 'reason', k.reason, 'created_at', k.created_at,
+                'return_id', k.return_id, 'reason', k.reason, 'reference', k.reference,
+                'reference_time', k.reference_time, 'created_at', k.created_at,
                 'lines', (select json_agg(json_build_object(
                                  'line_no', nullif(p.line_no, 0), 'quantity', p.quantity,
                                  'rate_bp', coalesce(g.rate_bp, o.shipping_rate_bp),
