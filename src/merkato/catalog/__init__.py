@@ -6,5 +6,6 @@ Says ProductPublished, ProductChanged, ProductArchived, and VariantPriced: all t
 to sell a sku, whole at every change.
 Hears inventory.stock_changed, for "in stock: yes, few, no".
 Asks nobody.
-Answers /api/v1/products, /api/v1/variants, /api/v1/price-lists, /api/v1/categories; and /images.
+Answers /api/v1/products, /api/v1/variants, /api/v1/prices, /api/v1/price-lists,
+/api/v1/categories; and /images.
 """

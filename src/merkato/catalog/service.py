@@ -23,6 +23,7 @@ def service(config: Config) -> Service:
             "/api/v1/variants",
             "/api/v1/categories",
             "/api/v1/price-lists",
+            "/api/v1/prices",
             "/images",
         ),
         routes=http.ROUTES,

@@ -5,6 +5,7 @@ from merkato.catalog.http import (
     images,
     listing,
     price_lists,
+    prices,
     products,
     variants,
 )
@@ -18,6 +19,7 @@ ROUTES: Routes = (
     *variants.ROUTES,
     *images.ROUTES,
     *price_lists.ROUTES,
+    *prices.ROUTES,
     *categories.ROUTES,
 )
 
