@@ -141,6 +141,11 @@ def external_engines() -> tuple[str | None, str | None]:
     return os.environ.get("DATABASE_URL") or None, os.environ.get("NATS_URL") or None
 
 
+def api_key() -> str | None:
+    """Give MERKATO_API_KEY, by which commands call a shop; None where it is not set."""
+    return os.environ.get("MERKATO_API_KEY") or None
+
+
 def read(path: Path | None = None) -> Config:
     """Read the configuration from the JSON file at `path` or MERKATO_CONFIG.
 

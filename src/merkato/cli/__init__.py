@@ -14,6 +14,7 @@ for name, summary in {
     "status": "Print what runs where, since when, how full, and whether it is well.",
     "logs": "Print the latest lines of the logs.",
     "seed": "Put the demo shop's goods into the running shop; a repeat is harmless.",
+    "replay": "Play a file of real invoice lines into the running shop, as orders.",
     "audit": "Check every law over all databases; exit status 1 when one is broken.",
     "serve": "Run the services of a configuration file; what a container runs.",
     "outside": "Run the stand-ins for a card processor and for mail; `up` does in development.",

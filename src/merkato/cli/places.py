@@ -1,8 +1,10 @@
 """The settings and databases of this installation, for the commands that look into them."""
 
 from merkato import config
+from merkato.chassis import supervisor
 from merkato.chassis.engines.home import Home
 from merkato.chassis.engines.start import Engines, addresses
+from merkato.chassis.supervisor import CannotStart
 from merkato.config import Config
 
 
@@ -31,3 +33,12 @@ def database_urls() -> dict[str, str]:
     the configuration is wrong, CannotStart where there are no databases.
     """
     return dict(settings().database_urls) or engines().database_urls
+
+
+def front_door() -> str:
+    """Give the address of the shop that runs here. Raises CannotStart where none does."""
+    running = supervisor.state(Home(config.home()).run)
+    doors = [one for one in running.children if one.name in {"shop", "gateway"}] if running else []
+    if not doors:
+        raise CannotStart("This needs a running shop; merkato up starts it.")
+    return f"http://127.0.0.1:{doors[0].address.rpartition(':')[2]}"

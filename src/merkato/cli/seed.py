@@ -6,9 +6,6 @@ from uuid import UUID
 from rich.console import Console
 from rich.progress import Progress
 
-from merkato import config
-from merkato.chassis import supervisor
-from merkato.chassis.engines.home import Home
 from merkato.chassis.supervisor import CannotStart
 from merkato.chassis.tokens import AUDIENCE, Tokens
 from merkato.cli import places
@@ -23,18 +20,13 @@ _TOKEN_S = 900
 
 def seed() -> None:
     """Put the demo shop's goods into the running shop; a repeat makes what is missing only."""
-    home = Home(config.home())
-    running = supervisor.state(home.run)
-    doors = [one for one in running.children if one.name in {"shop", "gateway"}] if running else []
-    if not doors:
-        raise CannotStart("The demo goods are put into a running shop; merkato up starts it.")
+    url = places.front_door()
     keys = places.engines().secrets.signing
     token = Tokens("users", keys["users"], {}).sign(
         {"sub": str(_SEEDER), "role": "admin"}, audience=AUDIENCE, seconds=_TOKEN_S
     )
-    port = doors[0].address.rpartition(":")[2]
     try:
-        made = asyncio.run(_seed(f"http://127.0.0.1:{port}", token))
+        made = asyncio.run(_seed(url, token))
     except demo.Refused as refusal:
         raise CannotStart(
             f"The demo shop is not complete ({refusal}); merkato seed goes on from there."

@@ -1,9 +1,10 @@
 """What credit notes take back: from what the same customer bought before, newest first.
 
 Pure. A note's goods are looked for among that customer's earlier sales of the sku: first those at
-the note's own price, then any. On the day of the sale the pieces are cancelled, later returned;
-where the prices differ money is credited, never more than was paid. What is not found was sold
-before the file begins, or to nobody known, and stays untaken.
+the note's own price, then any. On the day of the sale the pieces are cancelled, later returned, for
+what was paid. Where the note gives back less per piece it is a credit of money alone, and closes
+the line: what is left of its money cannot be told apart by piece any more. What is not found was
+sold before the file begins, or to nobody known, and stays untaken.
 """
 
 from collections import defaultdict, deque
@@ -28,12 +29,21 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """What of one row is taken back: pieces (none of postage) and minor units."""
+    """What of one row is taken back: pieces (postage: with the last of it) and money."""
 
     row: int
     kind: Kind
     units: int
     minor: int
+
+
+class Back(msgspec.Struct, frozen=True):
+    """What of a line of an order is taken back; the line is told by its sku and price."""
+
+    sku: str
+    unit_minor: int  # at which it was sold
+    quantity: int
+    amount_minor: int
 
 
 class Taking(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,9 +55,14 @@ class Taking(msgspec.Struct, frozen=True, kw_only=True):
     customer: str
     sale: str  # its reference
     way: Way
-    lines: tuple[Line, ...]  # by sku and price; none of a credit
-    amount_minor: int
+    lines: tuple[Back, ...]  # of a credit their money alone is given back
+    shipping_minor: int  # of a credit
     pieces: tuple[Piece, ...]
+
+    @property
+    def amount_minor(self) -> int:
+        """Give what the customer gets back."""
+        return self.shipping_minor + sum(line.amount_minor for line in self.lines)
 
 
 class _Sold(msgspec.Struct):
@@ -116,11 +131,10 @@ class Ledger:
             wanted -= units
             money = units * min(unit, sold.unit_minor)
             way: Way = "cancellation" if sold.at.date() == at.date() else "return"
-            piece = Piece(row.number, kind, units, money)
-            if sold.unit_minor == unit:
-                found.lines(sold.sale, way, Line(sku(row.code), units, unit), piece)
-            else:
-                found.money(sold.sale, piece)
+            if unit < sold.unit_minor:
+                way, sold.left = "credit", 0
+            back = Back(sku(row.code), sold.unit_minor, units, money)
+            found.goods(sold.sale, way, back, Piece(row.number, kind, units, money))
 
     def _postage(self, found: "_Found", customer: str, row: Row, wanted: int) -> None:
         for posted in self._posted[customer]:
@@ -128,7 +142,8 @@ class Ledger:
             if money:
                 posted.left_minor -= money
                 wanted -= money
-                found.money(posted.sale, Piece(row.number, Kind.POSTAGE_BACK, 0, money))
+                units = 0 if wanted else -row.quantity
+                found.shipping(posted.sale, Piece(row.number, Kind.POSTAGE_BACK, units, money))
 
 
 class _Found:
@@ -136,17 +151,23 @@ class _Found:
 
     def __init__(self) -> None:
         self._pieces: dict[tuple[str, Way], list[Piece]] = defaultdict(list)
-        self._lines: dict[tuple[str, Way], dict[tuple[str, int], int]] = {}
+        self._lines: dict[tuple[str, Way], dict[tuple[str, int], Back]] = defaultdict(dict)
+        self._shipping: dict[str, int] = defaultdict(int)
 
-    def lines(self, sale: str, way: Way, line: Line, piece: Piece) -> None:
-        """Take pieces of a line back."""
+    def goods(self, sale: str, way: Way, back: Back, piece: Piece) -> None:
+        """Take pieces of a line, or money of it, back."""
         self._pieces[sale, way].append(piece)
-        merged = self._lines.setdefault((sale, way), defaultdict(int))
-        merged[line.sku, line.unit_minor] += line.quantity
+        lines, at = self._lines[sale, way], (back.sku, back.unit_minor)
+        if at in lines:
+            quantity = back.quantity + lines[at].quantity
+            amount = back.amount_minor + lines[at].amount_minor
+            back = Back(*at, quantity, amount)
+        lines[at] = back
 
-    def money(self, sale: str, piece: Piece) -> None:
-        """Give money back alone."""
+    def shipping(self, sale: str, piece: Piece) -> None:
+        """Give money of the shipping back."""
         self._pieces[sale, "credit"].append(piece)
+        self._shipping[sale] += piece.minor
 
     def takings(self, invoice: str, reference: str, at: datetime, customer: str) -> list[Taking]:
         """Give what was found; the reference names credit note, sale and way."""
@@ -158,11 +179,8 @@ class _Found:
                 customer=customer,
                 sale=sale,
                 way=way,
-                lines=tuple(
-                    Line(sku, units, unit)
-                    for (sku, unit), units in sorted(self._lines.get((sale, way), {}).items())
-                ),
-                amount_minor=sum(piece.minor for piece in pieces),
+                lines=tuple(line for _, line in sorted(self._lines[sale, way].items())),
+                shipping_minor=self._shipping[sale] if way == "credit" else 0,
                 pieces=tuple(pieces),
             )
             for (sale, way), pieces in self._pieces.items()

@@ -68,6 +68,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     goods: Mapping[str, Good]
     changes: Sequence[PriceChange]  # of list prices, in order of time
     sums: Mapping[Kind, Sum]
+    back: Mapping[int, tuple[int, int]]  # what rows of credit notes ask for: pieces, minor units
     unreadable: tuple[Unreadable, ...]
 
 
@@ -111,10 +112,12 @@ def plan(rows: Iterable[Row | Unreadable], name: str, decimals: int) -> Plan:
             prices.note(row, minor(row.price, decimals))
     begins = {invoice: min(row.at for row, _ in lines) for invoice, lines in invoices.items()}
     ledger, steps = Ledger(), list[Step]()
+    back: dict[int, tuple[int, int]] = {}
     for invoice in sorted(invoices, key=lambda invoice: begins[invoice]):  # stable: as in the file
         lines, reference = invoices[invoice], f"{prefix(name)}-{invoice}"[:100]
         if kinds.is_credit_note(invoice):
             steps += ledger.take(lines, reference, begins[invoice], decimals)
+            back |= {r.number: (-r.quantity, -minor(r.money, decimals)) for r, _ in lines}
         else:
             sale = _sale(lines, reference, begins[invoice], decimals)
             ledger.sold(sale.reference, sale.at, sale.customer, sale.lines, sale.shipping_minor)
@@ -125,6 +128,7 @@ def plan(rows: Iterable[Row | Unreadable], name: str, decimals: int) -> Plan:
         goods=prices.goods(),
         changes=prices.changes(),
         sums=sums,
+        back=back,
         unreadable=tuple(unreadable),
     )
 

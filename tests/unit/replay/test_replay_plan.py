@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merkato.replay.back import Line
+from merkato.replay.back import Back, Line
 from merkato.replay.countries import country
 from merkato.replay.files import read
 from merkato.replay.kinds import BACK, SALES, Kind
@@ -35,7 +35,7 @@ def test_every_row_is_of_one_kind(ours):
         Kind.GOODS: (6, 24, Decimal("47.25")),
         Kind.OTHER_GOODS: (1, 1, Decimal("16.67")),
         Kind.POSTAGE: (2, 3, Decimal("34.95")),
-        Kind.GOODS_BACK: (4, -10, Decimal("-23.65")),
+        Kind.GOODS_BACK: (5, -11, Decimal("-24.65")),
         Kind.POSTAGE_BACK: (1, -1, Decimal("-6.00")),
         Kind.MANUAL: (1, 1, Decimal("3.00")),
         Kind.CHARGE: (1, 1, Decimal("15.00")),
@@ -69,15 +69,18 @@ def test_postage_alone_is_an_order_of_nothing_but_shipping(ours):
 
 def test_what_is_taken_back_and_how(ours):
     taken = {
-        step.reference: (step.way, step.lines, step.amount_minor)
+        step.reference: (step.way, step.lines, step.shipping_minor)
         for step in ours.steps
         if not isinstance(step, Sale)
     }
     assert taken == {
-        "invoices-C7003-7001-cancellation": ("cancellation", (Line("10001", 3, 255),), 765),
+        "invoices-C7003-7001-cancellation": ("cancellation", (Back("10001", 255, 3, 765),), 0),
         # four at the price of the note, then the newest of another: never more than was paid
-        "invoices-C7007-7006-return": ("return", (Line("10001", 4, 275),), 1100),
-        "invoices-C7007-7001-credit": ("credit", (), 255 + 495),
+        "invoices-C7007-7006-return": ("return", (Back("10001", 275, 4, 1_100),), 0),
+        "invoices-C7007-7001-return": ("return", (Back("10001", 255, 1, 255),), 0),
+        "invoices-C7007-7001-credit": ("credit", (), 495),
+        # less than was paid: money alone
+        "invoices-C7017-7001-credit": ("credit", (Back("10001", 255, 1, 100),), 0),
     }
 
 
@@ -181,7 +184,7 @@ def test_never_more_is_taken_back_than_was_sold(lines):
     made = plan(parse([HEADING, *lines]), "x.csv", 2)
     left, money, seen = defaultdict(int), defaultdict(int), {}
     noted = {r.number: r for r in parse([HEADING, *lines]) if isinstance(r, Row)}
-    taken = defaultdict(lambda: [0, 0])
+    taken, closed = defaultdict(lambda: [0, 0]), set()
     for step in made.steps:
         if isinstance(step, Sale):
             seen[step.reference] = step
@@ -194,11 +197,17 @@ def test_never_more_is_taken_back_than_was_sold(lines):
         assert (step.way == "cancellation") <= (sale.at.date() == step.at.date())
         money[step.sale] -= step.amount_minor
         assert money[step.sale] >= 0
-        if step.lines:
-            assert step.amount_minor == sum(b.quantity * b.unit_minor for b in step.lines)
+        assert step.amount_minor == sum(piece.minor for piece in step.pieces)
         for back in step.lines:
-            left[step.sale, back.sku, back.unit_minor] -= back.quantity
-            assert left[step.sale, back.sku, back.unit_minor] >= 0
+            at = (step.sale, back.sku, back.unit_minor)
+            left[at] -= back.quantity
+            assert left[at] >= 0
+            assert at not in closed
+            if step.way == "credit":
+                assert back.amount_minor < back.quantity * back.unit_minor
+                closed.add(at)
+            else:
+                assert back.amount_minor == back.quantity * back.unit_minor
         for piece in step.pieces:
             assert piece.kind in BACK
             taken[piece.row][0] += piece.units
