@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 SERVICES = ("users", "catalog", "inventory", "orders", "payments", "notifications", "broker")
-WEB = ("storefront", "gateway")
+WEB = ("storefront", "admin", "gateway")
 ALL = SERVICES + WEB
 
 

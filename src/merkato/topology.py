@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from merkato.admin.service import web as admin
 from merkato.broker.service import service as broker
 from merkato.catalog.service import service as catalog
 from merkato.chassis import failpoints, telemetry
@@ -33,7 +34,7 @@ MAKERS: Mapping[str, Callable[[Config], Service]] = {
     "users": users,
 }
 
-WEBS: Mapping[str, Callable[[Config, Assets], Web]] = {"storefront": storefront}
+WEBS: Mapping[str, Callable[[Config, Assets], Web]] = {"admin": admin, "storefront": storefront}
 
 
 def services(config: Config) -> dict[str, Service]:

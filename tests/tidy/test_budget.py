@@ -32,6 +32,7 @@ BUDGET = [
     ("broker/**/*.py", 1_400, "the log, its stream, topics of others with their schemas"),
     ("storefront/**/*.py", 1_700, "pages of a shop; a third of it is forms and what they mean"),
     ("gateway/**/*.py", 1_900, "prefixes, limits, counts, and two documents made from the code"),
+    ("admin/**/*.py", 1_300, "pages for staff; most lists are data"),
     ("audit/**/*.py", 1_900, "the laws over all databases, after the sale too"),
     ("cli/**/*.py", 1_500, "commands with their progress, their errors and their reports"),
     ("demo/**/*.py", 400, "reading and seeding the demo shop"),

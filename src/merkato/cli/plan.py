@@ -137,7 +137,7 @@ def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str])
     # payments shows a guest the payment of an order by the order's token, so it has the key too
     own_orders = settings.orders if name in ("orders", "payments") else config.Orders()
     own_payments = settings.payments if name == "payments" else config.Payments()
-    own_pages = settings.storefront if name == "storefront" else config.Storefront()
+    own_pages = settings.storefront if name in ("storefront", "admin") else config.Storefront()
     return msgspec.structs.replace(
         settings,
         here=(name,),

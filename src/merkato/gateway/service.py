@@ -13,6 +13,7 @@ from merkato.contracts.problem import Malformed, NotFound
 from merkato.gateway import pages, routing
 from merkato.gateway.documents.served import Documents
 
+STAFF = ("/admin", "/static/admin/")  # where the back office answers
 READY_S = 3.0  # longest wait for a service to say whether it is ready
 
 
@@ -48,7 +49,10 @@ class Gateway:
             await self._apps[name](scope, receive, send)
 
     def _for_people(self, path: str) -> str | None:
-        return "storefront" if "storefront" in self._apps and not pages.is_own(path) else None
+        if pages.is_own(path):
+            return None
+        name = "admin" if path.startswith(STAFF) else "storefront"
+        return name if name in self._apps else None
 
     async def _own(self, scope: Any, receive: Any, send: Any) -> None:
         page = pages.page(scope["path"]) or await self._documents.page(scope["path"])

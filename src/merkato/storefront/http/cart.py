@@ -21,9 +21,9 @@ async def show_cart(visit: Visit, pages: Pages) -> Response[str]:
 
 def _coupons(cart: dict[str, Any] | None) -> list[str] | None:
     """Give the codes on a cart; None where the shop has no coupons."""
-    if cart is None or "coupons" not in cart:
+    if cart is None or "coupon" not in cart:
         return None
-    return [one if isinstance(one, str) else one["code"] for one in cart["coupons"]]
+    return [cart["coupon"]["code"]] if cart["coupon"] else []
 
 
 @post("/cart/lines", policy=ANYONE)

@@ -51,8 +51,8 @@ async def cancel(api: Api, order_id: str, key: str) -> None:
 
 
 async def ask_return(
-    api: Api, order_id: str, lines: list[dict[str, Any]], reason: str, key: str
+    api: Api, order_id: str, lines: list[dict[str, Any]], note: str, key: str
 ) -> None:
     """Ask to send goods back."""
-    body = {"lines": lines, "reason": reason}
+    body = {"lines": lines} | ({"note": note} if note else {})
     await api.send("POST", f"{ORDERS}/{order_id}/returns", body, key=key)

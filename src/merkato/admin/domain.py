@@ -1,0 +1,292 @@
+"""The tables of the back office as data, and what its forms mean. Pure."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column: the member of an item it shows, its heading, and how it is written.
+
+    kinds: text, money (minor units of the item's currency), time, state, list, json, image.
+    """
+
+    name: str
+    title: str
+    kind: str = "text"
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """A filter of a list, by a parameter of its route; with `choices` a menu."""
+
+    name: str
+    title: str
+    choices: tuple[str, ...] = ()
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of the API as a page."""
+
+    slug: str
+    title: str
+    path: str
+    columns: tuple[Column, ...]
+    filters: tuple[Filter, ...] = ()
+    always: Mapping[str, str] = {}  # sent with every question
+    link: str = ""  # where an item leads; {member} is filled in
+    new: str = ""  # where a new one is made
+    hint: str = ""  # said while there is nothing
+
+
+def _c(name: str, title: str, kind: str = "text") -> Column:
+    return Column(name, title, kind)
+
+
+ORDER_STATUS = ("placed", "confirmed", "cancelled")
+PAYMENT_STATES = (
+    "due", "sent", "unknown", "action_required", "declined", "authorised", "captured", "voided",
+    "mismatch",
+)  # fmt: skip
+
+TABLES = {
+    one.slug: one
+    for one in (
+        Table(
+            slug="orders", title="Orders", path="/api/v1/orders", link="/admin/orders/{id}",
+            columns=(
+                _c("number", "Order"), _c("placed_at", "Placed", "time"),
+                _c("status", "Status", "state"), _c("payment_status", "Payment", "state"),
+                _c("fulfilment_status", "Shipping", "state"), _c("grand_minor", "Total", "money"),
+            ),
+            filters=(Filter("q", "Order number"), Filter("status", "Status", ORDER_STATUS),
+                     Filter("customer", "Customer id"), Filter("reference", "Reference")),
+            hint="Orders appear here as soon as somebody buys.",
+        ),
+        Table(
+            slug="returns", title="Returns", path="/api/v1/returns",
+            link="/admin/orders/{order_id}#returns",
+            columns=(
+                _c("number", "Order"), _c("requested_at", "Asked", "time"),
+                _c("status", "Status", "state"), _c("credited_minor", "Credited", "money"),
+                _c("note", "Note"),
+            ),
+            filters=(Filter("status", "Status", ("requested", "received", "rejected")),),
+            hint="Nobody wants to send anything back.",
+        ),
+        Table(
+            slug="products", title="Products", path="/api/v1/products",
+            link="/admin/products/{id}", new="/admin/products/new", always={"locale": "en"},
+            columns=(
+                _c("image", "", "image"), _c("title", "Product"), _c("price", "Price", "price"),
+                _c("in_stock", "Stock", "state"),
+            ),
+            filters=(Filter("q", "Search"), Filter("category", "Category slug"),
+                     Filter("sort", "Order", ("newest", "title", "price", "-price"))),
+            hint="Add a product, or import a file.",
+        ),
+        Table(
+            slug="stock", title="Stock", path="/api/v1/stock", link="/admin/stock/{sku}",
+            columns=(
+                _c("sku", "Sku"), _c("on_hand", "On hand"), _c("reserved", "Reserved"),
+                _c("available", "To be had", "state"), _c("threshold", "Low at"),
+            ),
+            filters=(Filter("low", "Low only", ("true",)),),
+            hint="No sku is kept in stock.",
+        ),
+        Table(
+            slug="customers", title="Customers and staff", path="/api/v1/users",
+            link="/admin/customers/{id}",
+            columns=(
+                _c("email", "E-mail"), _c("name", "Name"), _c("role", "Role", "state"),
+                _c("registered_at", "Since", "time"), _c("blocked", "Blocked", "flag"),
+            ),
+            filters=(Filter("q", "E-mail or name"),
+                     Filter("role", "Role", ("customer", "staff", "admin"))),
+            hint="Nobody has an account.",
+        ),
+        Table(
+            slug="payments", title="Payments", path="/api/v1/payments",
+            link="/admin/orders/{order_id}#payment",
+            columns=(
+                _c("order_id", "Order"), _c("created_at", "Since", "time"), _c("method", "Method"),
+                _c("state", "State", "state"), _c("amount_minor", "Amount", "money"),
+                _c("captured_minor", "Taken", "money"), _c("refunded_minor", "Sent back", "money"),
+            ),
+            filters=(Filter("state", "State", PAYMENT_STATES), Filter("order_id", "Order id")),
+            hint="Nothing was paid.",
+        ),
+        Table(
+            slug="ledger", title="Ledger", path="/api/v1/ledger",
+            columns=(
+                _c("posted_at", "When", "time"), _c("account", "Account"),
+                _c("amount_minor", "Amount", "money"), _c("order_id", "Order"),
+            ),
+            filters=(Filter("order_id", "Order id"),),
+            hint="No money has moved.",
+        ),
+        Table(
+            slug="notifications", title="Notifications", path="/api/v1/notifications",
+            link="/admin/notifications/{id}", always={"all": "true"},
+            columns=(
+                _c("created_at", "When", "time"), _c("template", "What"), _c("channel", "By"),
+                _c("recipient", "To"), _c("state", "State", "state"), _c("reason", "Why"),
+            ),
+            filters=(Filter("state", "State", ("queued", "sent", "failed")),),
+            hint="Nothing was sent.",
+        ),
+        Table(
+            slug="coupons", title="Coupons", path="/api/v1/coupons",
+            link="/admin/coupons/{code}", new="/admin/coupons/new",
+            columns=(
+                _c("code", "Code"), _c("kind", "Kind"), _c("valid_until", "Until", "time"),
+                _c("uses", "Used"), _c("uses_max", "At most"), _c("note", "Note"),
+            ),
+            hint="Make a coupon to give a discount.",
+        ),
+        Table(
+            slug="shipping", title="Shipping methods", path="/api/v1/shipping-methods/all",
+            columns=(
+                _c("id", "Name"), _c("titles", "Titles", "json"), _c("prices", "Prices", "json"),
+                _c("free_from", "Free from", "json"), _c("countries", "Countries", "list"),
+            ),
+        ),
+        Table(
+            slug="taxes", title="Tax rates", path="/api/v1/tax-rates",
+            columns=(
+                _c("country", "Country"), _c("tax_class", "Class"),
+                _c("basis_points", "Basis points"), _c("valid_from", "From"),
+            ),
+        ),
+        Table(
+            slug="events", title="Event log", path="/api/v1/events",
+            columns=(
+                _c("time", "When", "time"), _c("type", "Event"), _c("subject", "About"),
+                _c("data", "Data", "json"),
+            ),
+            filters=(Filter("topic", "Topic"), Filter("key", "Key")),
+        ),
+        Table(
+            slug="topics", title="Topics", path="/api/v1/topics",
+            columns=(
+                _c("name", "Topic"), _c("description", "What it tells"), _c("says", "Said by"),
+                _c("hears", "Heard by", "list"),
+            ),
+        ),
+        Table(
+            slug="audit-trail", title="Audit trail", path="/api/v1/audit-trail",
+            columns=(
+                _c("at", "When", "time"), _c("actor", "Who"), _c("action", "Did"),
+                _c("subject", "To"), _c("before", "Before", "json"), _c("after", "After", "json"),
+            ),
+            filters=(Filter("actor", "Who"), Filter("action", "Action"),
+                     Filter("subject", "Subject")),
+            hint="Staff did nothing yet.",
+        ),
+        Table(
+            slug="api-keys", title="API keys", path="/api/v1/api-keys",
+            columns=(
+                _c("name", "Name"), _c("prefix", "Begins with"), _c("scopes", "May", "list"),
+                _c("last_used_at", "Last used", "time"), _c("expires_at", "Until", "time"),
+            ),
+            hint="No program has a key.",
+        ),
+    )
+}  # fmt: skip
+
+MENU = (
+    ("Sell", ("orders", "returns", "customers", "coupons")),
+    ("Goods", ("products", "stock")),
+    ("Money", ("payments", "ledger")),
+    ("Tell", ("notifications", "events", "topics")),
+    ("House", ("shipping", "taxes", "audit-trail", "api-keys")),
+)
+
+
+def minor(text: str, exponent: int = 2) -> int | None:
+    """Read an amount that people typed as minor units; None for what is none."""
+    try:
+        amount = Decimal(text.strip().replace(",", ".")).scaleb(exponent)
+        whole = 0 <= amount <= 10**12 and amount == amount.to_integral_value()
+    except InvalidOperation:  # no number, or one without an end
+        return None
+    return int(amount) if whole else None
+
+
+def pieces(form: Mapping[str, str]) -> list[dict[str, int]]:
+    """Read how many pieces of which lines a form names; none of what is left empty."""
+    found = []
+    for name, text in form.items():
+        line = name.removeprefix("line.")
+        if name.startswith("line.") and line.isdecimal() and text.isdecimal() and int(text) > 0:
+            found.append({"line_no": int(line), "quantity": int(text)})
+    return found
+
+
+def shippable(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the lines of which pieces can be shipped, with how many."""
+    if order["status"] != "confirmed":
+        return []
+    left = [
+        {**line, "left": line["quantity"] - line["cancelled"] - line["shipped"]}
+        for line in order["lines"]
+    ]
+    return [line for line in left if line["left"] > 0]
+
+
+def returnable(order: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the lines of which pieces may come back, with how many."""
+    left = [
+        {**line, "left": line["shipped"] - line["returned"] - line["announced"]}
+        for line in order["lines"]
+    ]
+    return [line for line in left if line["left"] > 0]
+
+
+def owed(order: Mapping[str, Any]) -> int:
+    """Give what is left to credit of an order, in minor units."""
+    totals = order["totals"]
+    return int(totals["grand_minor"] - totals["credited_minor"])
+
+
+def coupon_body(form: Mapping[str, str], currency: str) -> dict[str, Any]:
+    """Make the body of a coupon. Raises ValueError naming the field that is wrong."""
+    body: dict[str, Any] = {"kind": form.get("kind", "")}
+    if body["kind"] == "percent":
+        body["basis_points"] = _amount(form, "percent")
+    if body["kind"] == "fixed":
+        body["amounts"] = {currency: _amount(form, "amount")}
+    if form.get("minimum"):
+        body["minimum"] = {currency: _amount(form, "minimum")}
+    for name in ("uses_max", "uses_per_customer_max"):
+        if form.get(name):
+            body[name] = _whole(form[name])
+    if form.get("valid_until"):
+        body["valid_until"] = f"{form['valid_until']}T23:59:59Z"
+    return body | ({"note": form["note"]} if form.get("note") else {})
+
+
+def _amount(form: Mapping[str, str], name: str) -> int:
+    found = minor(form.get(name, ""))
+    if not found:
+        raise ValueError(f"{name.capitalize()}: a number such as 10 or 4.90.")
+    return found
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise ValueError("Uses: a whole number.")
+    return int(text)
+
+
+def bars(rows: list[tuple[str, int]], height: int = 120, width: int = 24) -> list[dict[str, Any]]:
+    """Work out the bars of a chart: x, y, height in pixels, with their label and value."""
+    top = max((value for _, value in rows), default=0) or 1
+    return [
+        {
+            "x": n * width, "y": height - value * height // top,
+            "height": value * height // top, "label": label, "value": value,
+        }
+        for n, (label, value) in enumerate(rows)
+    ]  # fmt: skip

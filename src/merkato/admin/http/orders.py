@@ -1,0 +1,130 @@
+"""An order as staff see it, and what they do about it; sums are shown before money moves."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+from litestar import Response, get, post
+
+from merkato.admin import domain, store
+from merkato.admin.http.pages import Pages
+from merkato.chassis.http import ANYONE
+from merkato.chassis.web import Visit, see_other
+from merkato.contracts.problem import Unauthenticated
+
+ORDERS = "/api/v1/orders"
+
+
+@get("/admin/orders/{order_id:uuid}", policy=ANYONE)
+async def show_order(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Show everything about an order."""
+    if not visit.session.logged_in:
+        raise Unauthenticated("Log in first.")
+    order, timeline, payment = await asyncio.gather(
+        store.order(visit.api, str(order_id)),
+        store.timeline(visit.api, str(order_id)),
+        store.payment(visit.api, str(order_id)),
+    )
+    return pages.draw(
+        visit, "order.html", order=order, timeline=timeline, payment=payment,
+        shippable=domain.shippable(order), returnable=domain.returnable(order),
+        owed=domain.owed(order),
+    )  # fmt: skip
+
+
+def _back(order_id: UUID) -> str:
+    return f"/admin/orders/{order_id}"
+
+
+@post("/admin/orders/{order_id:uuid}/shipments", policy=ANYONE)
+async def ship(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Ship what the form names."""
+    form = visit.form
+    body: dict[str, Any] = {"lines": domain.pieces(form)}
+    if not body["lines"]:
+        return _nothing(visit, order_id)
+    body |= {name: form[name] for name in ("carrier", "tracking") if form.get(name)}
+    doing = store.act(visit.api, f"{ORDERS}/{order_id}/shipments", body, form.get("key", ""))
+    return await pages.done(visit, _back(order_id), "Shipped; the customer is told.", doing)
+
+
+def _nothing(visit: Visit, order_id: UUID) -> Response[str]:
+    visit.notice("Say how many pieces of what.", "bad")
+    return see_other(_back(order_id))
+
+
+@post("/admin/orders/{order_id:uuid}/shipments/{shipment_id:uuid}/delivery", policy=ANYONE)
+async def deliver(order_id: UUID, shipment_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Note that a shipment arrived."""
+    path = f"/api/v1/shipments/{shipment_id}/delivery"
+    doing = store.act(visit.api, path, {}, visit.form.get("key", ""))
+    return await pages.done(visit, _back(order_id), "Delivered.", doing)
+
+
+@post("/admin/orders/{order_id:uuid}/cancellation", policy=ANYONE)
+async def cancel(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Cancel the whole order, or the pieces that the form names."""
+    form = visit.form
+    body: dict[str, Any] = {"reason": form["reason"]} if form.get("reason") else {}
+    if lines := domain.pieces(form):
+        body["lines"] = lines
+    doing = store.act(visit.api, f"{ORDERS}/{order_id}/cancellation", body, form.get("key", ""))
+    return await pages.done(visit, _back(order_id), "Cancelled; what was paid goes back.", doing)
+
+
+@post("/admin/orders/{order_id:uuid}/returns", policy=ANYONE)
+async def take_back(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Take back what the form names: it is here already, or announced."""
+    form = visit.form
+    restock = form.get("restock") == "yes"
+    lines = [{**line, "restock": restock} for line in domain.pieces(form)]
+    if not lines:
+        return _nothing(visit, order_id)
+    body: dict[str, Any] = {"lines": lines, "received": form.get("received") == "yes"}
+    doing = store.act(visit.api, f"{ORDERS}/{order_id}/returns", body, form.get("key", ""))
+    return await pages.done(visit, _back(order_id), "Taken back.", doing)
+
+
+@post("/admin/orders/{order_id:uuid}/returns/{return_id:uuid}/{what:str}", policy=ANYONE)
+async def decide_return(
+    order_id: UUID, return_id: UUID, what: str, visit: Visit, pages: Pages
+) -> Response[str]:
+    """Receive a return that was announced, or reject it."""
+    form = visit.form
+    receiving = what == "receipt"
+    body: dict[str, Any] = {} if receiving else {"reason": form.get("reason") or "Not accepted"}
+    path = f"/api/v1/returns/{return_id}/{'receipt' if receiving else 'rejection'}"
+    said = "Received; the money goes back." if receiving else "Rejected; the customer is told."
+    doing = store.act(visit.api, path, body, form.get("key", ""))
+    return await pages.done(visit, _back(order_id), said, doing)
+
+
+@post("/admin/orders/{order_id:uuid}/credits", policy=ANYONE)
+async def credit(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Give money back as goodwill."""
+    form = visit.form
+    amount = domain.minor(form.get("amount", ""))
+    if not amount:
+        visit.notice("Amount: a number such as 5 or 4.90.", "bad")
+        return see_other(_back(order_id))
+    body: dict[str, Any] = {"amount_minor": amount}
+    if form.get("reason"):
+        body["reason"] = form["reason"]
+    doing = store.act(visit.api, f"{ORDERS}/{order_id}/credits", body, form.get("key", ""))
+    return await pages.done(visit, _back(order_id), "Credited; the money goes back.", doing)
+
+
+@post("/admin/orders/{order_id:uuid}/payments/{payment_id:uuid}/{what:str}", policy=ANYONE)
+async def on_payment(
+    order_id: UUID, payment_id: UUID, what: str, visit: Visit, pages: Pages
+) -> Response[str]:
+    """Take money that is promised, or give the promise back."""
+    path = f"/api/v1/payments/{payment_id}/{'captures' if what == 'captures' else 'voids'}"
+    said = "The money is asked for." if what == "captures" else "The promise is given back."
+    doing = store.act(visit.api, path, {}, visit.form.get("key", ""))
+    return await pages.done(visit, _back(order_id), said, doing)
+
+
+ROUTES = (
+    show_order, ship, deliver, cancel, take_back, decide_return, credit, on_payment,
+)  # fmt: skip

@@ -1,0 +1,66 @@
+"""Drawing a page of the back office, and pages that say why something was refused."""
+
+from collections.abc import Awaitable
+from typing import Any
+from uuid import uuid4
+
+from litestar import Response
+
+from merkato.admin import domain
+from merkato.admin.templates import Templates
+from merkato.chassis.ask import Refusal
+from merkato.chassis.visit import masked
+from merkato.chassis.web import Visit, see_other
+from merkato.contracts.problem import Unauthenticated
+
+
+class Pages:
+    """Draws pages for visits."""
+
+    def __init__(self, templates: Templates, currency: str) -> None:
+        self.templates, self.currency = templates, currency
+
+    def draw(self, visit: Visit, name: str, *, status: int = 200, **values: Any) -> Response[str]:
+        """Draw a page. Raises Unauthenticated for whoever has not logged in."""
+        if not visit.session.logged_in and name != "login.html":
+            raise Unauthenticated("Log in first.")
+        body = self.templates.draw(name, self._around(visit) | values)
+        return Response(body, status_code=status, media_type="text/html")
+
+    def failed(self, visit: Visit, status: int, slug: str, detail: str) -> Response[str]:
+        """Draw the page of an error; whoever has to log in is sent there."""
+        if slug == "unauthenticated":
+            visit.session.log_out()
+            return see_other("/admin/login")
+        values = {"status": status, "slug": slug, "detail": detail}
+        body = self.templates.draw("error.html", self._around(visit) | values)
+        return Response(body, status_code=status, media_type="text/html")
+
+    async def done(
+        self, visit: Visit, back: str, said: str, doing: Awaitable[Any]
+    ) -> Response[str]:
+        """Have something done; says that it was, or why it was refused, and goes back."""
+        try:
+            await doing
+            visit.notice(said)
+        except Refusal as refusal:
+            if refusal.status == 401:
+                raise
+            visit.notice(self.why(refusal), "bad")
+        return see_other(back)
+
+    def why(self, refusal: Refusal) -> str:
+        """Say why the API refused, with the fields it named."""
+        problem = refusal.problem
+        said = [str(problem.get("detail") or problem.get("title") or "It was refused.")]
+        for error in problem.get("errors") or ():
+            said.append(f"{error.get('pointer', '')}: {error.get('detail', '')}")
+        return " ".join(said)
+
+    def _around(self, visit: Visit) -> dict[str, Any]:
+        return {
+            "menu": domain.MENU, "tables": domain.TABLES, "notices": visit.take_notices(),
+            "path": visit.path, "theme": visit.session.theme, "name": visit.session.name,
+            "logged_in": visit.session.logged_in, "key": uuid4().hex, "currency": self.currency,
+            "csrf_token": lambda: masked(visit.csrf),
+        }  # fmt: skip

@@ -1,0 +1,56 @@
+"""The tables of the back office are whole, and its forms are read right."""
+
+import pytest
+
+from merkato.admin import domain
+
+
+def test_the_menu_leads_to_every_table():
+    listed = [slug for _, slugs in domain.MENU for slug in slugs]
+    assert sorted(listed) == sorted(domain.TABLES)
+
+
+@pytest.mark.parametrize(
+    ("text", "minor"),
+    [("12,90", 1290), ("12.9", 1290), ("0", 0), ("12.905", None), ("-1", None), ("x", None),
+     ("", None), ("1e3", 100_000), ("Infinity", None), ("NaN", None), ("1e99", None)],
+)  # fmt: skip
+def test_amounts(text, minor):
+    assert domain.minor(text) == minor
+
+
+def test_pieces_of_lines():
+    form = {"line.1": "2", "line.2": "0", "line.x": "3", "line.3": "-1", "carrier": "4"}
+    assert domain.pieces(form) == [{"line_no": 1, "quantity": 2}]
+
+
+LINE = {"line_no": 1, "quantity": 5, "cancelled": 1, "shipped": 3, "returned": 1, "announced": 1}
+
+
+def test_what_can_be_shipped_and_come_back():
+    order = {"status": "confirmed", "lines": [LINE]}
+    assert [line["left"] for line in domain.shippable(order)] == [1]
+    assert [line["left"] for line in domain.returnable(order)] == [1]
+    assert domain.shippable({**order, "status": "cancelled"}) == []
+
+
+def test_a_coupons_form():
+    form = {"kind": "percent", "percent": "12.5", "uses_max": "3", "valid_until": "2030-01-31"}
+    assert domain.coupon_body(form, "EUR") == {
+        "kind": "percent", "basis_points": 1250, "uses_max": 3,
+        "valid_until": "2030-01-31T23:59:59Z",
+    }  # fmt: skip
+    fixed = {"kind": "fixed", "amount": "5", "minimum": "20", "note": "spring"}
+    assert domain.coupon_body(fixed, "EUR") == {
+        "kind": "fixed", "amounts": {"EUR": 500}, "minimum": {"EUR": 2000}, "note": "spring",
+    }  # fmt: skip
+    for wrong in ({"kind": "fixed"}, {"kind": "percent", "percent": "x"},
+                  {"kind": "free_shipping", "uses_max": "many"}):  # fmt: skip
+        with pytest.raises(ValueError):
+            domain.coupon_body(wrong, "EUR")
+
+
+def test_bars_fill_the_chart():
+    bars = domain.bars([("a", 0), ("b", 5), ("c", 10)], height=100)
+    assert [(bar["y"], bar["height"]) for bar in bars] == [(100, 0), (50, 50), (0, 100)]
+    assert domain.bars([]) == []
