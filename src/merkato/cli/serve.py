@@ -66,6 +66,7 @@ async def _serve(settings: Config) -> None:
                     host=settings.host,
                     port=settings.port,
                     http="httptools",
+                    interface="asgi3",
                     ws="none",
                     lifespan="off",
                     log_config=None,
