@@ -85,8 +85,7 @@ class Mailroom:
 
 
 def office_of(alone):
-    [every] = alone.service.jobs
-    return every.job.args[0]
+    return alone.service.jobs[0].job.args[0]
 
 
 @asynccontextmanager

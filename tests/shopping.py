@@ -28,6 +28,7 @@ ADDRESS = {
     "name": "Ada Lund", "lines": ["1 Harbour Row"], "city": "Bremen", "postal_code": "28195",
     "country": "DE",
 }  # fmt: skip
+STAND_INS = ("mailbox", "processor", "telephones")
 ON_ACCOUNT = {"method": "on_account"}
 
 
@@ -101,9 +102,9 @@ class Shop:
 
     @property
     def outside(self):
-        """Addresses of the stand-ins: (mailbox, processor)."""
+        """Addresses of the stand-ins: (mailbox, processor, telephones)."""
         numbers = Home(self.home).ports()
-        return tuple(f"http://127.0.0.1:{numbers[name]}" for name in ("mailbox", "processor"))
+        return tuple(f"http://127.0.0.1:{numbers[name]}" for name in STAND_INS)
 
     async def __call__(self, method, path, body=None, *, token=None, key=None, cart=None,
                        order=None, headers=None, timeout_s=15.0):  # fmt: skip

@@ -81,6 +81,13 @@ class Payments(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 16  # payments asked about at once
 
 
+class Gateway(msgspec.Struct, frozen=True, kw_only=True):
+    """Where messages to telephones are handed over; see docs/notifications.md."""
+
+    url: str  # takes our signed POST
+    secret: str  # signs it: whsec_<base64>, or any text of 24 characters or more
+
+
 class Notifications(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of notifications."""
 
@@ -90,6 +97,8 @@ class Notifications(msgspec.Struct, frozen=True, kw_only=True):
     staff_locale: str = "en"  # of mails to staff
     shop_name: str = "Merkato"  # signs the mails
     connections: int = 2  # SMTP connections open at once
+    gateways: Mapping[Literal["sms", "push"], Gateway] = {}  # by channel; none: it is not offered
+    bounce_secret: str = ""  # signs bounces told to us; empty: they are not taken
 
 
 class Broker(msgspec.Struct, frozen=True, kw_only=True):

@@ -119,7 +119,8 @@ async def test_each_fact_is_told_to_whom_it_concerns(new_database, mailroom):
             "reservation_lost", "staff_invited", "stock_low",
         ]  # fmt: skip
         assert sorted(row["template"] for row in rows if row["channel"] == "inbox") == [
-            "order_cancelled", "order_confirmed", "payment_refunded",
+            "order_cancelled", "order_confirmed", "payment_action_required", "payment_declined",
+            "payment_refunded",
         ]  # fmt: skip
         subjects = {mail["Subject"]: (to, mail) for to, mail in mailroom.mails}
         assert subjects["Low stock: TEA-1 (2 left)"][0] == ["store@shop.example"]

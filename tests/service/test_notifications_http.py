@@ -15,8 +15,9 @@ from merkato.notifications.service import service
 PATH = "/api/v1/notifications"
 STAFF = harness.user_token(role="staff")
 RECORD = {
-    "id", "channel", "fact", "template", "locale", "recipient", "customer_id", "state", "tries",
-    "edition", "reason", "created_at", "sent_at", "failed_at", "read_at", "erased_at",
+    "id", "channel", "kind", "fact", "template", "locale", "recipient", "customer_id", "state",
+    "tries", "edition", "reason", "created_at", "sent_at", "failed_at", "read_at", "bounced_at",
+    "bounce", "erased_at",
 }  # fmt: skip
 ITEM = {"id", "template", "title", "text", "created_at", "read_at"}
 

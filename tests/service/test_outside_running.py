@@ -32,8 +32,9 @@ def free_port():
 
 
 def settings(folder, **changed):
-    ports = {name: free_port() for name in ("processor_port", "mailbox_smtp_port", "mailbox_port")}
-    fixed = {"api_key": KEY, "webhook_secret": SECRET, "webhook_url": ""}
+    names = ("processor_port", "mailbox_smtp_port", "mailbox_port", "gateway_port")
+    ports = {name: free_port() for name in names}
+    fixed = {"api_key": KEY, "webhook_secret": SECRET, "gateway_secret": SECRET, "webhook_url": ""}
     return Outside(
         **{"folder": str(folder), "environment": "development", **ports, **fixed, **changed}
     )

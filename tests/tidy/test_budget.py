@@ -26,8 +26,8 @@ BUDGET = [
     ("payments/**/*.py", 3_000, "attempts, unknowns, credits, refunds, disputes, the ledger"),
     (
         "notifications/**/*.py",
-        2_900,
-        "mails by hand, 40 times as fast; preferences, edited texts, gateways",
+        3_700,
+        "mails by hand, 40 times as fast; preferences, edited texts, bounces, gateways",
     ),
     ("broker/**/*.py", 1_400, "the log, its stream, topics of others with their schemas"),
     ("storefront/**/*.py", 1_700, "pages of a shop; a third of it is forms and what they mean"),

@@ -19,7 +19,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
-from merkato.contracts.permissions import ROLES
+from merkato.contracts.permissions import ROLES, SERVICE
 from merkato.contracts.problem import Unauthenticated
 
 ALGORITHM = "Ed25519"  # RFC 9864
@@ -164,7 +164,7 @@ class Tokens:
                 permissions=ROLES.get(claims.role, frozenset()),
             )  # fmt: skip
         if claims.aud == self.service and claims.sub == issuer:
-            return Caller(kind="service", service=issuer)
+            return Caller(kind="service", service=issuer, permissions=SERVICE)
         raise ValueError("meant for somebody else")
 
 

@@ -62,10 +62,10 @@ def furnished(asked: Config, engines: Engines) -> Config:
 def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Child]:
     """Give the stand-ins' process, and `settings` that use it.
 
-    The customary ports of such a mailbox, 8025 and 1025, are used when free.
+    The customary ports of such a mailbox, 8025 and 1025, and the next one are used when free.
     """
-    numbers = {"mailbox": 8025, "smtp": 1025, "processor": 0} | home.ports()
-    for name in ("mailbox", "smtp", "processor"):
+    numbers = {"mailbox": 8025, "smtp": 1025, "processor": 0, "telephones": 8026} | home.ports()
+    for name in ("mailbox", "smtp", "processor", "telephones"):
         numbers[name] = ports.pick(numbers[name])
         home.remember_port(name, numbers[name])
     folder = home.path / "outside"
@@ -75,6 +75,8 @@ def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Chil
         "processor_port": numbers["processor"],
         "mailbox_smtp_port": numbers["smtp"],
         "mailbox_port": numbers["mailbox"],
+        "gateway_port": numbers["telephones"],
+        "gateway_secret": kept.gateway_secret,
         "api_key": kept.stripe_key,
         "webhook_secret": kept.stripe_webhook_secret,
         "webhook_url": f"http://127.0.0.1:{settings.port}/api/v1/payments/webhooks/stripe",
@@ -84,7 +86,7 @@ def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Chil
     write_private(file, msgspec.json.format(msgspec.json.encode(outside)))
 
     async def ready() -> bool:
-        pages = (numbers["mailbox"], numbers["processor"])
+        pages = (numbers["mailbox"], numbers["processor"], numbers["telephones"])
         told = await asyncio.gather(*(probe.status_of("127.0.0.1", one, "/") for one in pages))
         return None not in told
 
@@ -95,6 +97,9 @@ def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Chil
         address=f"127.0.0.1:{numbers['mailbox']}",
         ready=ready,
     )
+    telephones = config.Gateway(
+        url=f"http://127.0.0.1:{numbers['telephones']}/messages", secret=kept.gateway_secret
+    )
     settings = msgspec.structs.replace(
         settings,
         payments=msgspec.structs.replace(
@@ -104,7 +109,9 @@ def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Chil
             stripe_webhook_secret=kept.stripe_webhook_secret,
         ),
         notifications=msgspec.structs.replace(
-            settings.notifications, smtp_url=f"smtp://127.0.0.1:{numbers['smtp']}"
+            settings.notifications,
+            smtp_url=f"smtp://127.0.0.1:{numbers['smtp']}",
+            gateways=settings.notifications.gateways or {"sms": telephones, "push": telephones},
         ),
     )
     return settings, child

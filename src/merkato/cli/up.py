@@ -128,6 +128,7 @@ def _welcome(home: Home, settings: Config) -> None:
             "leaves this machine.[/bold yellow]"
         )
         console.print(f"  every mail sent   http://127.0.0.1:{home.ports()['mailbox']}")
+        console.print(f"  every text sent   http://127.0.0.1:{home.ports()['telephones']}")
     console.print(f"  try               curl {settings.public_url}/api/v1/products?q=mug")
     console.print("  what runs where   merkato status")
     console.print("  what it says      merkato logs --follow")

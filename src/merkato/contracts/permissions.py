@@ -11,6 +11,7 @@ STAFF = frozenset(
         "inventory:read",
         "inventory:write",
         "notifications:read",
+        "notifications:send",
         "notifications:write",
         "orders:agree-prices",
         "orders:configure",
@@ -38,3 +39,6 @@ ADMIN = STAFF | {
 }
 
 ROLES: dict[str, frozenset[str]] = {"customer": CUSTOMER, "staff": STAFF, "admin": ADMIN}
+
+# What a service may do on its own, beside the routes that are for services only.
+SERVICE = frozenset({"notifications:send"})

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
+
+import msgspec
 
 from merkato.chassis.db import Tx
 from merkato.chassis.inbox import Heard, Hears, NotYet
@@ -31,8 +34,10 @@ from merkato.contracts.users import (
     RegistrationRepeated,
     StaffInvited,
 )
-from merkato.notifications import actions, store
+from merkato.notifications.actions import messages as actions
 from merkato.notifications.domain import facts
+from merkato.notifications.domain.preferences import notices as spread
+from merkato.notifications.store import messages, preferences
 
 TOLD = (
     OrderPlaced,
@@ -59,7 +64,17 @@ TOLD = (
 )
 
 
-async def on_fact(staff: facts.Staff, tx: Tx, heard: Sequence[Heard[Any]]) -> None:
+NOBODY = UUID(int=0)
+
+
+class House(msgspec.Struct, frozen=True):
+    """Who hears of what staff must look at, and the channels there are."""
+
+    staff: facts.Staff
+    channels: frozenset[str]
+
+
+async def on_fact(house: House, tx: Tx, heard: Sequence[Heard[Any]]) -> None:
     """Queue a message for everybody who should know.
 
     Raises NotYet for news of the payment of an order that was not heard of yet.
@@ -67,22 +82,29 @@ async def on_fact(staff: facts.Staff, tx: Tx, heard: Sequence[Heard[Any]]) -> No
     events = [one.event for one in heard]
     placed = [facts.seen(event) for event in events if isinstance(event, OrderPlaced)]
     if placed:
-        await store.remember(tx, placed)
+        await messages.remember(tx, placed)
     wanted = {event.order_id for event in events if facts.needs_seen(event)}
-    known = await store.seen(tx, list(wanted)) if wanted else {}
+    known = await messages.seen(tx, list(wanted)) if wanted else {}
     if unknown := wanted - known.keys():
         raise NotYet(f"order {min(unknown)}")
-    told = []
+    told: list[facts.Telling] = []
     for event in events:
         order = known.get(event.order_id) if facts.needs_seen(event) else None
-        told += facts.notices(event, order, staff)
-    await actions.tell(tx, told)
+        told += facts.tellings(event, order, house.staff)
+    users = {one.customer_id for one in told if one.customer_id and one.brief is not None}
+    choices = await preferences.choices(tx, sorted(users)) if users else {}
+    notices = [
+        notice
+        for one in told
+        for notice in spread(one, choices.get(one.customer_id or NOBODY, {}), house.channels)
+    ]
+    await actions.tell(tx, notices)
 
 
-def hears(staff: facts.Staff) -> Hears:
-    """Make the table of what is heard; `staff` hear of what people have to look at."""
+def hears(house: House) -> Hears:
+    """Make the table of what is heard, told as the house is furnished for."""
 
     async def on_told(tx: Tx, heard: Sequence[Heard[Any]]) -> None:
-        await on_fact(staff, tx, heard)
+        await on_fact(house, tx, heard)
 
     return dict.fromkeys(TOLD, on_told)

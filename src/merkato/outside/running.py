@@ -1,4 +1,4 @@
-"""Runs the stand-ins: three listeners on 127.0.0.1, in one process, on one loop."""
+"""Runs the stand-ins: four listeners on 127.0.0.1, in one process, on one loop."""
 
 import asyncio
 import contextlib
@@ -14,6 +14,7 @@ import uvicorn
 
 from merkato.outside.asgi import App
 from merkato.outside.database import Database
+from merkato.outside.gateway.http import Gateway
 from merkato.outside.mailbox import smtp
 from merkato.outside.mailbox.faults import Faults
 from merkato.outside.mailbox.http import Mailbox
@@ -36,6 +37,8 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     processor_port: int
     mailbox_smtp_port: int
     mailbox_port: int  # of the mailbox's pages and JSON
+    gateway_port: int  # takes messages for telephones, and shows them
+    gateway_secret: str  # signs those
     api_key: str  # what the shop shows to the processor
     webhook_secret: str  # signs webhooks
     webhook_url: str  # where the shop takes them; empty: none are sent
@@ -45,7 +48,8 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
         """Say where, and no secret."""
         return (
             f"Outside(folder={self.folder!r}, processor_port={self.processor_port}, "
-            f"mailbox_smtp_port={self.mailbox_smtp_port}, mailbox_port={self.mailbox_port})"
+            f"mailbox_smtp_port={self.mailbox_smtp_port}, mailbox_port={self.mailbox_port}, "
+            f"gateway_port={self.gateway_port})"
         )
 
 
@@ -59,7 +63,7 @@ class Server(uvicorn.Server):
 
 
 async def serve(settings: Outside) -> None:
-    """Run processor and mailbox until cancelled or told to stop by SIGTERM or SIGINT.
+    """Run processor, mailbox and gateway until cancelled or told to stop by SIGTERM or SIGINT.
 
     A signal that somebody else in this process handles already is left to them. Raises ValueError
     outside development or without secrets, OSError when a port is taken.
@@ -80,11 +84,14 @@ async def serve(settings: Outside) -> None:
             before=api.admit,
             refuse=refused,
         )
+        telephones = Gateway(settings.gateway_secret)
+        gateway = App(telephones.routes(), settled=telephones.settled)
         mailbox = App(Mailbox(mails, faults).routes(), settled=mails.committed)
         async with smtp.listening(mails, faults, _bound(settings.mailbox_smtp_port)):
             await _until_stopped(
                 _web(processor, settings.processor_port, switch),
                 _web(mailbox, settings.mailbox_port),
+                _web(gateway, settings.gateway_port),
                 webhooks.run(),
                 jobs.run(desk),
             )
@@ -98,6 +105,8 @@ def _check(settings: Outside) -> None:
         )
     if not settings.api_key or not settings.webhook_secret:
         raise ValueError("The stand-in processor needs an api_key and a webhook_secret.")
+    if not settings.gateway_secret:
+        raise ValueError("The stand-in gateway needs a gateway_secret.")
 
 
 async def _until_stopped(*runs: Coroutine[Any, Any, None]) -> None:

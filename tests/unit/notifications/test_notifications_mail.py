@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from merkato.notifications.domain.addresses import BadAddress
 from merkato.notifications.domain.facts import WITH_LINK, greeting_name
 from merkato.notifications.domain.messages import Message, message_id, pause_s
-from merkato.notifications.providers.mail import BadAddress, compose, letterhead
+from merkato.notifications.providers.mail import compose, letterhead
 from merkato.notifications.providers.smtp import Server
 from merkato.notifications.templates import LOCALES, TEMPLATES, Rendered, Texts
 from merkato.notifications.templates.samples import SAMPLES

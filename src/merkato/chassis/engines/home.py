@@ -24,6 +24,7 @@ class Secrets(msgspec.Struct, kw_only=True):
     session: str = ""  # seals what browsers keep for the pages
     stripe_key: str = ""  # API key of the stand-in card processor
     stripe_webhook_secret: str = ""  # signs the stand-in's webhooks
+    gateway_secret: str = ""  # signs what the stand-in gateway to telephones is handed
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -88,6 +89,7 @@ class Home:
         kept.session = kept.session or secrets.token_urlsafe(48)
         kept.stripe_key = kept.stripe_key or f"sk_test_{secrets.token_hex(16)}"
         kept.stripe_webhook_secret = kept.stripe_webhook_secret or f"whsec_{secrets.token_hex(24)}"
+        kept.gateway_secret = kept.gateway_secret or f"whsec_{secrets.token_hex(24)}"
         after = msgspec.json.encode(kept)
         if after != before:
             write_private(self.secrets_file, msgspec.json.format(after))

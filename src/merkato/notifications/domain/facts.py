@@ -34,7 +34,6 @@ from merkato.contracts.users import (
     RegistrationRepeated,
     StaffInvited,
 )
-from merkato.notifications.domain.messages import Notice
 
 Told = OrderPlaced | OrderConfirmed | OrderCancelled
 AfterSale = (
@@ -75,6 +74,15 @@ ABOUT_ORDER = frozenset(  # templates that lead to the page of an order
     }
 )
 WITH_LINK = frozenset({"email_verification", "password_reset", "staff_invited"})  # users gives it
+TO_TELEPHONES = frozenset(  # templates that are worth a telephone's ringing, for whoever wants it
+    {
+        "order_cancelled",
+        "order_shipped",
+        "payment_action_required",
+        "payment_declined",
+        "shipment_delivered",
+    }
+)
 NO_NAME = re.compile(r"[/@:\\]|\.\w\w|.{61}")  # what mail programs would turn into a link, or text
 
 
@@ -83,6 +91,25 @@ class Staff(msgspec.Struct, frozen=True):
 
     addresses: Sequence[str] = ()
     locale: str = "en"
+
+
+class Telling(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact to be told to one person, over whichever channels that person wants."""
+
+    fact: str
+    template: str
+    kind: str = "order"  # order | account | staff
+    locale: str
+    email: str | None
+    phone: str | None = None
+    customer_id: UUID | None
+    data: Mapping[str, Any]
+    brief: Mapping[str, Any] | None = None  # for other channels than mail; None: mail only
+
+    @property
+    def urgent(self) -> bool:
+        """Tell whether it is worth a telephone's ringing."""
+        return self.template in TO_TELEPHONES
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +123,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     grand_minor: int
     email: str | None
     name: str | None
+    phone: str | None = None
 
 
 def seen(event: OrderPlaced) -> Seen:
@@ -110,6 +138,7 @@ def seen(event: OrderPlaced) -> Seen:
         grand_minor=event.totals.grand_minor,
         email=contact.email if contact else None,
         name=greeting_name(contact.name) if contact else None,
+        phone=contact.phone if contact else None,
     )
 
 
@@ -120,17 +149,17 @@ def needs_seen(event: Event) -> bool:
     return isinstance(event, Paid | RefundFailed | ReservationLost)
 
 
-def notices(event: Event, order: Seen | None, staff: Staff) -> list[Notice]:
+def tellings(event: Event, order: Seen | None, staff: Staff) -> list[Telling]:
     """Say what is to be told; `order` must be there when `needs_seen(event)`."""
     if isinstance(event, AfterSale):
-        return _after_sale(event, order)
+        return [_after_sale(event, order)]
     match event:
         case OrderPlaced() | OrderConfirmed() | OrderCancelled():
-            return _about_order(event, order)
+            return [_about_order(event, order)]
         case PaymentDeclined(final=True):
             return []  # the cancellation that follows tells it
         case PaymentDeclined() | PaymentActionRequired() | PaymentRefunded() if order is not None:
-            return _about_payment(event, order)
+            return [_about_payment(event, order)]
         case StockLow() | RefundFailed() | ReservationLost():
             return [_to_staff(event, order, address, staff.locale) for address in staff.addresses]
     if isinstance(event, Asked) and event.email:  # it is empty once its owner was erased
@@ -143,13 +172,26 @@ def greeting_name(name: str | None) -> str | None:
     return None if name is None or NO_NAME.search(name) else name
 
 
-def _about_order(event: Told, order: Seen | None) -> list[Notice]:
-    email, name = _reached(event, order)
+class _Reached(msgspec.Struct, frozen=True):
+    email: str | None = None
+    name: str | None = None
+    phone: str | None = None
+
+
+def _reached(event: Told | AfterSale, order: Seen | None) -> _Reached:
+    """Say how the buyer of an order is reached, and by what name greeted."""
+    if (contact := event.contact) is not None:
+        return _Reached(contact.email, greeting_name(contact.name), contact.phone)
+    return _Reached(order.email, order.name, order.phone) if order else _Reached()
+
+
+def _about_order(event: Told, order: Seen | None) -> Telling:
+    buyer = _reached(event, order)
     step = event.type.split(".")[1].removeprefix("order_")
     brief: dict[str, Any] = {
         "order_id": event.order_id,
         "number": event.number,
-        "name": name,
+        "name": buyer.name,
         "currency": event.currency,
         "totals": event.totals,
     }
@@ -159,31 +201,24 @@ def _about_order(event: Told, order: Seen | None) -> list[Notice]:
         {"title": line.title, "quantity": line.quantity, "gross_minor": line.gross_minor}
         for line in event.lines
     ]
-    return _by_mail_and_inbox(
+    return Telling(
         fact=f"{event.order_id}.{step}",
         template=f"order_{step}",
         locale=event.locale,
-        email=email,
-        inbox_of=None if isinstance(event, OrderPlaced) else event.customer_id,
+        email=buyer.email,
+        phone=buyer.phone,
         customer_id=event.customer_id,
         data={**brief, "lines": lines},
-        brief=brief,
+        brief=None if isinstance(event, OrderPlaced) else brief,
     )
 
 
-def _reached(event: Told | AfterSale, order: Seen | None) -> tuple[str | None, str | None]:
-    """Give the address to write to and the name to greet with."""
-    if event.contact is not None:
-        return event.contact.email, greeting_name(event.contact.name)
-    return (order.email, order.name) if order else (None, None)
-
-
-def _after_sale(event: AfterSale, order: Seen | None) -> list[Notice]:
-    email, name = _reached(event, order)
+def _after_sale(event: AfterSale, order: Seen | None) -> Telling:
+    buyer = _reached(event, order)
     data: dict[str, Any] = {
         "order_id": event.order_id,
         "number": event.number,
-        "name": name,
+        "name": buyer.name,
         "currency": event.currency,
         "lines": [
             {"title": line.title or "", "quantity": line.quantity}
@@ -219,19 +254,19 @@ def _after_sale(event: AfterSale, order: Seen | None) -> list[Notice]:
                 "amount_minor": event.amount_minor,
                 "reason": event.reason,
             }
-    return _by_mail_and_inbox(
+    return Telling(
         fact=fact,
         template=template,
         locale=event.locale,
-        email=email,
-        inbox_of=event.customer_id,
+        email=buyer.email,
+        phone=buyer.phone,
         customer_id=event.customer_id,
         data=data,
         brief=data,
     )
 
 
-def _about_payment(event: Paid, order: Seen) -> list[Notice]:
+def _about_payment(event: Paid, order: Seen) -> Telling:
     match event:
         case PaymentRefunded():
             fact, template = f"{event.refund_id}.refunded", "payment_refunded"
@@ -247,49 +282,19 @@ def _about_payment(event: Paid, order: Seen) -> list[Notice]:
         "currency": event.currency,
         "amount_minor": event.amount_minor,
     }
-    return _by_mail_and_inbox(
+    return Telling(
         fact=fact,
         template=template,
         locale=order.locale,
         email=order.email,
-        inbox_of=order.customer_id if isinstance(event, PaymentRefunded) else None,
+        phone=order.phone,
         customer_id=order.customer_id,
         data=data,
         brief=data,
     )
 
 
-def _by_mail_and_inbox(
-    *,
-    fact: str,
-    template: str,
-    locale: str,
-    email: str | None,
-    inbox_of: UUID | None,
-    customer_id: UUID | None,
-    data: Mapping[str, Any],
-    brief: Mapping[str, Any],
-) -> list[Notice]:
-    told = []
-    if email is not None:
-        told.append(("email", email, data))
-    if inbox_of is not None:
-        told.append(("inbox", f"user:{inbox_of}", brief))
-    return [
-        Notice(
-            channel=channel,
-            fact=fact,
-            template=template,
-            locale=locale,
-            recipient=recipient,
-            customer_id=customer_id,
-            data=shown,
-        )
-        for channel, recipient, shown in told
-    ]
-
-
-def _about_account(event: Asked) -> Notice:
+def _about_account(event: Asked) -> Telling:
     data: dict[str, Any] = {}
     match event:
         case EmailVerificationRequested():
@@ -311,18 +316,18 @@ def _about_account(event: Asked) -> Notice:
             data["token_id"] = event.token_id
     if not isinstance(event, StaffInvited):
         data["name"] = greeting_name(event.name)
-    return Notice(
-        channel="email",
+    return Telling(
         fact=fact,
         template=template,
+        kind="account",
         locale=event.locale,
-        recipient=event.email,
+        email=event.email,
         customer_id=None if isinstance(event, StaffInvited) else event.user_id,
         data=data,
     )
 
 
-def _to_staff(event: Alarm, order: Seen | None, address: str, locale: str) -> Notice:
+def _to_staff(event: Alarm, order: Seen | None, address: str, locale: str) -> Telling:
     data: dict[str, Any] = {}
     if order is not None:
         data = {"order_id": order.order_id, "number": order.number, "currency": order.currency}
@@ -337,12 +342,12 @@ def _to_staff(event: Alarm, order: Seen | None, address: str, locale: str) -> No
         case ReservationLost():
             fact, template = f"{event.order_id}.reservation-lost", "reservation_lost"
             data["lines"] = [{"title": line.sku, "quantity": line.quantity} for line in event.lines]
-    return Notice(
-        channel="email",
+    return Telling(
         fact=fact,
         template=template,
+        kind="staff",
         locale=locale,
-        recipient=address,
+        email=address,
         customer_id=None,
         data=data,
     )

@@ -12,6 +12,8 @@ import msgspec
 FIRST_PAUSE_S = 5  # until the second try; doubled for each further one
 LAST_PAUSE_S = 1_800
 GIVE_UP_AFTER = timedelta(hours=48)  # a mail that could not be sent for so long is given up
+OF_OURS = re.compile(r"(.{1,200})\.([0-9a-f]{8})(?:\.\d{1,4})?@([^@\s]{1,255})\Z")
+BY_HAND = "sent."  # begins the fact of a message that somebody had us send
 NOT_IN_A_MESSAGE_ID = re.compile(r"[^A-Za-z0-9.-]+")
 
 
@@ -26,11 +28,12 @@ class State(StrEnum):
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """Something to tell somebody: at most one message per (fact, template, recipient)."""
 
-    channel: str  # email | inbox
+    channel: str  # email | inbox | sms | push
+    kind: str = "order"  # order | account | staff | marketing
     fact: str
     template: str
     locale: str
-    recipient: str
+    recipient: str  # a mail address, a telephone number, or user:<id>
     customer_id: UUID | None
     data: Mapping[str, Any]
 
@@ -40,6 +43,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     channel: str
+    kind: str = "order"
     fact: str
     template: str
     locale: str
@@ -58,6 +62,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     sent: bool = False
     failed: bool = False
     tried: bool = True  # False: its turn did not come
+    wait_s: int | None = None  # until the next try, if the other side named a time
+    bounced: bool = False  # it is the address that was refused
     reason: str = ""
 
 
@@ -66,6 +72,16 @@ def message_id(message: Message, domain: str) -> str:
     fact = NOT_IN_A_MESSAGE_ID.sub("-", message.fact).strip(".-").replace("..", ".")
     again = f".{message.edition}" if message.edition > 1 else ""
     return f"{fact}.{message.id.hex[:8]}{again}@{domain}"
+
+
+def of_message_id(text: str) -> tuple[str, UUID, UUID] | None:
+    """Read a Message-ID of ours: that of its first edition, and the range in which its id lies."""
+    match = OF_OURS.match(text.strip().strip("<>"))
+    if match is None:
+        return None
+    first = int(match[2], 16) << 96
+    last = first | ((1 << 96) - 1)
+    return f"{match[1]}.{match[2]}@{match[3]}", UUID(int=first), UUID(int=last)
 
 
 def pause_s(tries: int) -> int:

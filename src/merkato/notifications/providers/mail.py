@@ -4,7 +4,6 @@ Written by hand, for the standard library's generator takes ten times as long fo
 test has its parser read what is written here.
 """
 
-import re
 from binascii import b2a_qp
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,16 +12,8 @@ from email.utils import format_datetime, parseaddr
 
 import msgspec
 
+from merkato.notifications.domain.addresses import checked
 from merkato.notifications.templates import Rendered, visible
-
-ADDRESS = re.compile(
-    r"[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]{1,64}@[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+"
-)
-ADDRESS_MAX = 254  # characters (RFC 5321, 4.5.3.1)
-
-
-class BadAddress(ValueError):
-    """An address no mail can be sent to."""
 
 
 class Mail(msgspec.Struct, frozen=True):
@@ -53,17 +44,6 @@ def letterhead(sender: str) -> Letterhead:
     quoted = visible(name).replace("\\", "\\\\").replace('"', '\\"')
     shown = f'"{quoted}"' if name.isascii() else Header(visible(name), "utf-8").encode()
     return Letterhead(address, f"{shown} <{address}>")
-
-
-def checked(address: str) -> str:
-    """Give an address with its domain in ASCII (IDNA). Raises BadAddress for what is none."""
-    if len(address) > ADDRESS_MAX or not ADDRESS.fullmatch(address):
-        raise BadAddress("not a mail address")
-    local, _, domain = address.rpartition("@")
-    try:
-        return f"{local}@{domain.encode('idna').decode()}"
-    except UnicodeError as error:
-        raise BadAddress("not a domain") from error
 
 
 def compose(

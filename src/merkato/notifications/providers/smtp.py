@@ -32,6 +32,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     outcome: Outcome
     why: str = ""
+    of_address: bool = False  # it was the recipient that was refused
 
 
 class Away(Exception):
@@ -97,18 +98,20 @@ class Line:
             raise Away(f"{first.code} to our own address")
         second = await smtp.execute_command(b"RCPT", b"TO:<" + recipient + b">")
         if second.code // 100 != 2:
-            return await self._refused(smtp, second.code)
+            return await self._refused(smtp, second.code, of_address=True)
         await smtp.data(mail.source)
         return Answer(Outcome.TAKEN)
 
-    async def _refused(self, smtp: SMTP, code: int) -> Answer:
+    async def _refused(self, smtp: SMTP, code: int, *, of_address: bool = False) -> Answer:
         """Judge a refusal, and make the line ready for the next mail."""
         try:
             await smtp.rset()
         except (SMTPException, OSError):
             self.close()
         final = 500 <= code <= 599
-        return Answer(Outcome.REFUSED if final else Outcome.UNSURE, f"{code}")
+        if not final:
+            return Answer(Outcome.UNSURE, f"{code}")
+        return Answer(Outcome.REFUSED, f"{code}", of_address)
 
     async def _connected(self) -> SMTP:
         if self._smtp is not None and self._smtp.is_connected:

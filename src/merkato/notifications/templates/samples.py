@@ -33,6 +33,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     "email_changed": {"name": "Ada", "new_email": "ada@merkato.example"},
     "email_verification": {"name": "Ada"},
     "lines_cancelled": {**_CREDIT, "kind": "cancellation"},
+    "message": {"subject": "We open on Sunday", "text": "Dear Ada,\n\ncome & have a cup of tea."},
     "order_cancelled": {**_WHOLE, "reason": "payment-timeout", "was_confirmed": True},
     "order_confirmed": _WHOLE,
     "order_credited": {**_CREDIT, "kind": "return"},

@@ -8,6 +8,8 @@ import msgspec
 from merkato.chassis import forgetting
 from merkato.chassis.db import Tx
 from merkato.chassis.outbox import say
+from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.orders import OrderErased
 from merkato.contracts.problem import NotFound
 from merkato.orders.domain.people import spellings
@@ -35,23 +37,25 @@ async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[
     return [str(id) for id in (*ids, *carts)]
 
 
-async def erase_order(tx: Tx, order_id: UUID) -> Erased:
+async def erase_order(tx: Tx, caller: Caller, order_id: UUID) -> Erased:
     """Forget the buyer of one order, here and everywhere. Raises NotFound."""
     if not await store.lock(tx, [], [order_id]):
         raise NotFound("There is no such order.")
-    await _erase(tx, [order_id])
+    await _erase(tx, caller, [order_id])
     return Erased(erased=1)
 
 
-async def erase_guest(tx: Tx, email: str) -> Erased:
+async def erase_guest(tx: Tx, caller: Caller, email: str) -> Erased:
     """Forget a guest by mail address, in all orders; those of accounts go with their account."""
     rows = await store.reached_by(tx, spellings(email))
     guests = sorted(row["order_id"] for row in rows if row["customer_id"] is None)
-    await _erase(tx, guests)
+    await _erase(tx, caller, guests)
     return Erased(erased=len(guests), of_accounts=len(rows) - len(guests))
 
 
-async def _erase(tx: Tx, order_ids: Sequence[UUID]) -> None:
+async def _erase(tx: Tx, caller: Caller, order_ids: Sequence[UUID]) -> None:
     await forget(tx, [], order_ids)
     await forgetting.note(tx, [], order_ids)
+    for order_id in order_ids:
+        note(tx, caller, "orders.buyer_erased", f"order:{order_id}")
     say(tx, *(OrderErased(order_id=order_id) for order_id in order_ids))

@@ -40,9 +40,9 @@ async def erase_buyer(
 
     async def work(tx: Tx) -> Answer:
         if data.order_id is not None:
-            return answer(200, await actions.erase_order(tx, data.order_id))
+            return answer(200, await actions.erase_order(tx, caller, data.order_id))
         assert data.email is not None, "one of them is there"
-        return answer(200, await actions.erase_guest(tx, data.email))
+        return answer(200, await actions.erase_guest(tx, caller, data.email))
 
     scope = (caller.principal, "POST /orders/erasures", key)
     return respond(await once(desk.db, scope, data, work))

@@ -1,4 +1,4 @@
-"""What notifications does by the clock: hand mails that are due to the mail server.
+"""Hand mails that are due to the mail server.
 
 Three phases, so that no transaction waits for the network: claim under a lease | render and hand
 over | write down and say what became of the whole claim. A crash between the last two hands mails
@@ -21,12 +21,15 @@ from merkato.chassis.telemetry import give_way
 from merkato.contracts.orders import OrdersAsked, OrderTokens
 from merkato.contracts.problem import DependencyUnavailable, Problem, UpstreamTimeout
 from merkato.contracts.users import Link
-from merkato.notifications import actions, store
+from merkato.notifications.actions import messages as actions
+from merkato.notifications.actions import texts as refreshed
+from merkato.notifications.domain.addresses import BadAddress
 from merkato.notifications.domain.facts import ABOUT_ORDER, WITH_LINK
-from merkato.notifications.domain.messages import Message, Verdict
+from merkato.notifications.domain.messages import BY_HAND, Message, Verdict
 from merkato.notifications.domain.messages import message_id as identify
-from merkato.notifications.providers.mail import BadAddress, Letterhead, Mail, compose
+from merkato.notifications.providers.mail import Letterhead, Mail, compose
 from merkato.notifications.providers.smtp import Away, Line, Outcome, Post
+from merkato.notifications.store import messages as store
 from merkato.notifications.templates import Texts
 
 log = structlog.get_logger()
@@ -59,10 +62,11 @@ async def send_due(office: Office, resources: Resources) -> int:
     if not post.open():
         return 0
     async with resources.db.transaction() as tx:
-        claimed = await store.claim(tx, CLAIM_MAX)
+        claimed = await store.claim(tx, "email", CLAIM_MAX)
     if not claimed:
         return 0
     reach("mail-claimed")
+    await refreshed.refresh(office.texts, resources.db)
     until = asyncio.get_running_loop().time() + DEADLINE_S
     tokens = await _tokens(resources.asks, claimed)
     turn = _Turn(iter(claimed), until, resources.asks, tokens, {})
@@ -79,8 +83,12 @@ async def send_due(office: Office, resources: Resources) -> int:
 
 
 def _guests_order(message: Message) -> UUID | None:
-    """Name the order to whose page a guest's mail leads: its link carries the order's token."""
-    if message.customer_id is not None or message.template not in ABOUT_ORDER:
+    """Name the order to whose page a guest's mail leads: its link carries the order's token.
+
+    What somebody has us send by hand never carries one.
+    """
+    by_hand = message.fact.startswith(BY_HAND)
+    if message.customer_id is not None or by_hand or message.template not in ABOUT_ORDER:
         return None
     return UUID(message.data["order_id"])
 
@@ -133,7 +141,9 @@ async def _send(office: Office, line: Line, turn: _Turn, message: Message) -> Ve
     office.post.found()
     if answer.outcome is Outcome.TAKEN:
         return Verdict(message=message, sent=True)
-    return Verdict(message=message, failed=True, reason=f"refused: {answer.why}")
+    return Verdict(
+        message=message, failed=True, bounced=answer.of_address, reason=f"refused: {answer.why}"
+    )
 
 
 def _again(message: Message, why: str) -> Verdict:

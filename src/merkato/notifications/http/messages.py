@@ -24,14 +24,19 @@ from merkato.chassis.http import (
 )
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
-from merkato.contracts.problem import Forbidden, NotFound
-from merkato.notifications import actions, store
+from merkato.contracts.problem import Forbidden, NotFound, Validation
+from merkato.notifications.actions import messages as actions
+from merkato.notifications.actions.texts import refresh
+from merkato.notifications.store import lists
+from merkato.notifications.store.lists import Wanted
 from merkato.notifications.templates import Rendered, Texts
 
 PATH = "/api/v1/notifications"
 READ = "notifications:read"
 NO_LINK = "…"  # stands in a preview where a mail had its link
-Place = tuple[datetime, UUID]
+States = Literal["queued", "sent", "failed"]
+Channels = Literal["email", "inbox", "sms", "push"]
+Kinds = Literal["order", "account", "staff", "marketing"]
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +62,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A message as staff see it."""
 
     id: UUID
-    channel: str  # email | inbox
+    channel: str  # email | inbox | sms | push
+    kind: str  # order | account | staff | marketing
     fact: str
     template: str
     locale: str
@@ -71,6 +77,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: datetime | None
     failed_at: datetime | None
     read_at: datetime | None
+    bounced_at: datetime | None  # the mail came back, or its address was refused
+    bounce: str | None
     erased_at: datetime | None
 
 
@@ -87,48 +95,53 @@ async def list_messages(
     caller: Caller,
     db: Database,
     texts: Texts,
-    customer: Literal["me"] | None = None,
-    message_state: Annotated[
-        Literal["queued", "sent", "failed"] | None, Parameter(query="state")
-    ] = None,
+    customer: Annotated[str | None, Parameter(max_length=40)] = None,
+    message_state: Annotated[States | None, Parameter(query="state")] = None,
     template: Annotated[str | None, Parameter(max_length=64)] = None,
+    channel: Channels | None = None,
+    kind: Kinds | None = None,
     recipient: Annotated[str | None, Parameter(max_length=254)] = None,
+    bounced: bool = False,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Inbox | Page[Record]:
-    """Give the caller's inbox; staff get all messages unless they ask for ``customer=me``."""
+    """Give the caller's inbox; staff get all messages unless they ask for ``customer=me``.
+
+    Staff may filter: by state, template, channel and kind, by `customer` (an id), by `recipient`,
+    and those that `bounced`.
+    """
     after = None if cursor is None else decode_cursor(cursor, tuple[datetime, UUID])
-    filtered = message_state or template or recipient
-    if caller.may(READ) and (customer is None or caller.kind == "key"):
+    wanted = Wanted(
+        state=message_state,
+        template=template,
+        channel=channel,
+        kind=kind,
+        recipient=recipient,
+        customer_id=None if customer in (None, "me") else _customer(customer),
+        bounced=bounced,
+    )
+    if caller.may(READ) and (customer != "me" or caller.kind == "key"):
         async with db.reading() as tx:
-            rows = await _all(tx, message_state, template, recipient, after, limit + 1)
+            rows = await lists.find_all(tx, wanted, after, limit + 1)
         page, next_cursor = _page(rows, limit)
-        return Page(items=[_record(row) for row in page], next_cursor=next_cursor)
-    if filtered:
+        return Page(items=[record(row) for row in page], next_cursor=next_cursor)
+    if wanted != Wanted():
         raise Forbidden("Only staff may search messages.")
     assert caller.user_id is not None  # the policy asks for a person
+    await refresh(texts, db)
     async with db.reading() as tx:
-        rows = await store.inbox(tx, caller.user_id, after, limit + 1)
-        unread = await store.unread(tx, caller.user_id)
+        rows = await lists.inbox(tx, caller.user_id, after, limit + 1)
+        unread = await lists.unread(tx, caller.user_id)
     page, next_cursor = _page(rows, limit)
     items = [_item(row, texts) for row in page]
     return Inbox(items=items, unread=unread, next_cursor=next_cursor)
 
 
-async def _all(
-    tx: Tx,
-    state: str | None,
-    template: str | None,
-    recipient: str | None,
-    after: Place | None,
-    limit: int,
-) -> list[Row]:
-    """Choose the list whose index serves the filters."""
-    if recipient is not None:
-        return await store.sent_to(tx, recipient, state, template, after, limit)
-    if state == "failed":
-        return await store.failures(tx, template, after, limit)
-    return await store.every(tx, state, template, after, limit)
+def _customer(text: str | None) -> UUID:
+    try:
+        return UUID(text)
+    except (ValueError, TypeError) as error:
+        raise Validation.at("/customer", "`me` or a customer's id.") from error
 
 
 def _page(rows: list[Row], limit: int) -> tuple[list[Row], str | None]:
@@ -141,11 +154,12 @@ def _page(rows: list[Row], limit: int) -> tuple[list[Row], str | None]:
 async def show_message(id: UUID, caller: Caller, db: Database, texts: Texts) -> Item | Shown:
     """Give a message: of the caller's inbox, or any to staff."""
     async with db.reading() as tx:
-        row = await store.find(tx, id)
+        row = await lists.find(tx, id)
     if row is not None and row["channel"] == "inbox" and row["customer_id"] == caller.user_id:
         return _item(row, texts)
     if row is None or not caller.may(READ):
         raise NotFound("There is no such message.")
+    await refresh(texts, db)
     said = _words(row, texts)
     return Shown(
         **{name: row[name] for name in Record.__struct_fields__},
@@ -171,17 +185,18 @@ async def read_message(id: UUID, caller: Caller, db: Database, texts: Texts) -> 
 async def resend_message(
     id: UUID, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
-    """Queue a mail that was sent or has failed once more."""
+    """Queue a message that was sent or has failed once more."""
     key = parse_key(idempotency_key, required=False)
 
     async def work(tx: Tx) -> Answer:
-        return answer(202, _record(await actions.resend(tx, id)))
+        return answer(202, record(await actions.resend(tx, caller, id)))
 
     scope = (caller.principal, f"POST {PATH}/{id}/resend", key)
     return respond(await once(db, scope, {"id": str(id)}, work))
 
 
-def _record(row: Row) -> Record:
+def record(row: Row) -> Record:
+    """Show a message to staff."""
     return Record(**{name: row[name] for name in Record.__struct_fields__})
 
 
@@ -202,7 +217,7 @@ def _words(row: Row, texts: Texts, *, brief: bool = False) -> Rendered:
     if row["erased_at"] is not None:
         return Rendered("", "")
     about: tuple[str, str, dict[str, Any]] = (row["template"], row["locale"], row["data"])
-    if brief or row["channel"] == "inbox":
+    if brief or row["channel"] != "email":
         return texts.headline(*about)
     return texts.render(*about, link=NO_LINK)
 

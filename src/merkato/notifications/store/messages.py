@@ -1,8 +1,7 @@
-"""Every statement of notifications. The caller owns the transaction."""
+"""Statements that queue messages, send them and forget them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -14,9 +13,10 @@ from merkato.notifications.domain.messages import GIVE_UP_AFTER, Message, Notice
 LEASE = timedelta(seconds=40)  # of a claimed mail, which a crash delays; see jobs.DEADLINE_S
 
 REMEMBER = """
-insert into orders_seen (order_id, number, customer_id, locale, currency, grand_minor, email, name)
+insert into orders_seen (order_id, number, customer_id, locale, currency, grand_minor, email, name,
+                         phone)
 select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::bigint[],
-                     $7::text[], $8::text[])
+                     $7::text[], $8::text[], $9::text[])
     on conflict (order_id) do nothing
 """
 
@@ -33,11 +33,12 @@ async def remember(tx: Tx, orders: Sequence[Seen]) -> None:
         [order.grand_minor for order in orders],
         [order.email for order in orders],
         [order.name for order in orders],
+        [order.phone for order in orders],
     )
 
 
 SEEN = """
-select order_id, number, customer_id, locale, currency, grand_minor, email, name
+select order_id, number, customer_id, locale, currency, grand_minor, email, name, phone
   from orders_seen where order_id = any($1)
 """
 
@@ -51,29 +52,30 @@ async def seen(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Seen]:
 INSERT = """
 with given as (
     select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-                         $7::uuid[], $8::text[])
-        n(id, channel, fact, template, locale, recipient, customer_id, data)
+                         $7::text[], $8::uuid[], $9::text[])
+        n(id, channel, kind, fact, template, locale, recipient, customer_id, data)
      order by id
 ), added as (
-    insert into messages (id, channel, fact, template, locale, recipient, customer_id, data,
+    insert into messages (id, channel, kind, fact, template, locale, recipient, customer_id, data,
                           state, sent_at)
-    select id, channel, fact, template, locale, recipient, customer_id, data::jsonb,
+    select id, channel, kind, fact, template, locale, recipient, customer_id, data::jsonb,
            case channel when 'inbox' then 'sent' else 'queued' end,
            case channel when 'inbox' then now() end
       from given
-        on conflict (id) do nothing returning id, state
+        on conflict (id) do nothing returning id, channel, state
 )
-insert into due (message_id) select id from added where state = 'queued'
+insert into due (message_id, channel) select id, channel from added where state = 'queued'
 """
 
 
 async def insert(tx: Tx, messages: Sequence[tuple[UUID, Notice]]) -> int:
-    """Add messages, each once; those for an inbox lie there at once. Gives the mails now due."""
+    """Add messages, each once; those for an inbox lie there at once. Gives those now due."""
     notices = [notice for _, notice in messages]
     return await tx.execute(
         INSERT,
         [id for id, _ in messages],
         [notice.channel for notice in notices],
+        [notice.kind for notice in notices],
         [notice.fact for notice in notices],
         [notice.template for notice in notices],
         [notice.locale for notice in notices],
@@ -85,22 +87,23 @@ async def insert(tx: Tx, messages: Sequence[tuple[UUID, Notice]]) -> int:
 
 CLAIM = """
 with picked as (
-    select message_id from due where due_at <= clock_timestamp()
+    select message_id from due where channel = $4 and due_at <= clock_timestamp()
      order by due_at limit $1 for update skip locked
 ), leased as (
     update due set due_at = clock_timestamp() + $2, tries = due.tries + 1
       from picked where due.message_id = picked.message_id
     returning due.message_id, due.tries, due.since
 )
-select m.id, m.channel, m.fact, m.template, m.locale, m.recipient, m.customer_id, m.data,
+select m.id, m.channel, m.kind, m.fact, m.template, m.locale, m.recipient, m.customer_id, m.data,
        m.edition, leased.tries, leased.since < clock_timestamp() - $3::interval as last_try
   from leased join messages m on m.id = leased.message_id
 """
 
 
-async def claim(tx: Tx, limit: int) -> list[Message]:
-    """Lease mails that are due, longest waiting first; nobody else gets them within LEASE."""
-    return [Message(**dict(row)) for row in await tx.fetch(CLAIM, limit, LEASE, GIVE_UP_AFTER)]
+async def claim(tx: Tx, channel: str, limit: int) -> list[Message]:
+    """Lease messages that are due, longest waiting first; nobody else gets them within LEASE."""
+    rows = await tx.fetch(CLAIM, limit, LEASE, GIVE_UP_AFTER, channel)
+    return [Message(**dict(row)) for row in rows]
 
 
 LOCK = """
@@ -158,7 +161,7 @@ async def postpone(tx: Tx, waits: Sequence[tuple[UUID, int, bool]]) -> None:
 
 
 ERASE_ORDERS = """
-update orders_seen set email = null, name = null
+update orders_seen set email = null, name = null, phone = null
  where customer_id = any($1) or order_id = any($2) returning order_id
 """
 
@@ -194,7 +197,7 @@ with unsent as (delete from due where message_id = any($1) returning message_id)
 update messages m
    set recipient = 'erased:' || m.id, data = '{}', erased_at = coalesce(erased_at, now()),
        state = case state when 'queued' then 'failed' else state end,
-       failed_at = case state when 'queued' then now() else failed_at end,
+       failed_at = case state when 'queued' then now() else failed_at end, bounce = null,
        reason = case state when 'queued' then 'erased' else reason end
  where id = any($1)
 """
@@ -205,80 +208,31 @@ async def erase(tx: Tx, ids: Sequence[UUID]) -> None:
     await tx.execute(ERASE, ids)
 
 
-INBOX = """
-select id, template, locale, data, created_at, read_at, erased_at from messages
- where customer_id = $1 and channel = 'inbox'
-   and ($2::timestamptz is null or (created_at, id) < ($2, $3))
- order by created_at desc, id desc limit $4
-"""
-
-
-async def inbox(
-    tx: Tx, user_id: UUID, after: tuple[datetime, UUID] | None, limit: int
-) -> list[Row]:
-    """List a user's inbox, newest first, from after a place in it."""
-    return await tx.fetch(INBOX, user_id, *(after or (None, None)), limit)
-
-
-UNREAD = """
-select count(*) from messages where customer_id = $1 and channel = 'inbox' and read_at is null
-"""
-
-
-async def unread(tx: Tx, user_id: UUID) -> int:
-    """Count what a user has not read."""
-    return int(await tx.fetchval(UNREAD, user_id))
-
-
-ALL = """
-select * from messages
- where ($1::text is null or state = $1) and ($2::text is null or template = $2)
-   and ($3::timestamptz is null or (created_at, id) < ($3, $4))
- order by created_at desc, id desc limit $5
-"""
-
-
-async def every(
-    tx: Tx, state: str | None, template: str | None, after: Any, limit: int
-) -> list[Row]:
-    """List all messages, newest first."""
-    return await tx.fetch(ALL, state, template, *(after or (None, None)), limit)
-
-
-FAILURES = """
-select * from messages
- where failed_at is not null and ($1::text is null or template = $1)
-   and ($2::timestamptz is null or (created_at, id) < ($2, $3))
- order by created_at desc, id desc limit $4
-"""
-
-
-async def failures(tx: Tx, template: str | None, after: Any, limit: int) -> list[Row]:
-    """List what was given up, newest first."""
-    return await tx.fetch(FAILURES, template, *(after or (None, None)), limit)
-
-
-TO = """
-select * from messages
- where recipient = $1 and ($2::text is null or state = $2) and ($3::text is null or template = $3)
-   and ($4::timestamptz is null or (created_at, id) < ($4, $5))
- order by created_at desc, id desc limit $6
-"""
-
-
-async def sent_to(
-    tx: Tx, recipient: str, state: str | None, template: str | None, after: Any, limit: int
-) -> list[Row]:
-    """List what went to a recipient, newest first."""
-    return await tx.fetch(TO, recipient, state, template, *(after or (None, None)), limit)
-
-
 FIND = "select * from messages where id = $1"
 
 
 async def find(tx: Tx, id: UUID) -> Row | None:
     """Find a message."""
     return await tx.fetchrow(FIND, id)
+
+
+UNSENT = """
+update messages set state = 'failed', failed_at = now(), sent_at = null, reason = $2
+ where id = $1 and state <> 'failed' returning *
+"""
+
+
+async def give_up(tx: Tx, id: UUID, reason: str) -> Row | None:
+    """Note that a new message will not be sent, and why."""
+    return await tx.fetchrow(UNSENT, id, reason)
+
+
+UNSENT_DUE = "delete from due where message_id = $1"
+
+
+async def no_longer_due(tx: Tx, id: UUID) -> None:
+    """Take a message that was given up out of the queue."""
+    await tx.execute(UNSENT_DUE, id)
 
 
 READ = """
@@ -314,11 +268,11 @@ async def queue_again(tx: Tx, id: UUID) -> Row:
 
 
 DUE_NOW = """
-insert into due (message_id) values ($1)
+insert into due (message_id, channel) values ($1, $2)
     on conflict (message_id) do nothing
 """
 
 
-async def make_due(tx: Tx, id: UUID) -> None:
+async def make_due(tx: Tx, id: UUID, channel: str) -> None:
     """Have a queued message sent now."""
-    await tx.execute(DUE_NOW, id)
+    await tx.execute(DUE_NOW, id, channel)

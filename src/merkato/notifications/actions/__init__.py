@@ -1,0 +1,1 @@
+"""What notifications can be asked to change, by what it is about."""

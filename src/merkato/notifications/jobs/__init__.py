@@ -1,0 +1,1 @@
+"""What notifications does by the clock: hand over what is due, each channel by itself."""

@@ -1,0 +1,1 @@
+"""Every statement of notifications, by what it is about. The caller owns the transaction."""
