@@ -19,7 +19,7 @@ READY_S = 3.0  # longest wait for a service to say whether it is ready
 
 def front(services: Mapping[str, Service], apps: Mapping[str, App]) -> App:
     """Make the gateway's app over the apps of all services, here or elsewhere."""
-    return Gateway(services, apps).app
+    return Gateway(services, apps)
 
 
 class Gateway:
@@ -33,7 +33,7 @@ class Gateway:
         self._inside = edge("gateway", self._own, self._ready)
         self._crooked = edge("gateway", _refuse, self._ready)
 
-    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Hand a request to whom it is for (ASGI 3)."""
         if scope["type"] != "http":
             return
