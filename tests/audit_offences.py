@@ -1,6 +1,6 @@
 """Offences against each law, to be planted in the shop of `audited_shop`."""
 
-from audited_shop import A, B, C, D, E, old_id
+from audited_shop import ENTRIES, A, B, C, D, E, old_id
 
 EVENT = old_id()
 LET = "alter table {} disable trigger user"
@@ -244,4 +244,38 @@ PLANTED = [
         A,
     ),
     ("E1", "inventory", HEARD_OF_A, None),
+    (
+        "T1",  # an entry was changed
+        "users",
+        LET.format("trail")
+        + ";update trail set body = replace(body, 'user:1', 'user:2') where n = 1",
+        ENTRIES[0],
+    ),
+    (
+        "T1",  # its time was
+        "users",
+        LET.format("trail") + ";update trail set at = at + interval '1 day' where n = 2",
+        ENTRIES[1],
+    ),
+    (
+        "T1",  # one was taken out
+        "users",
+        LET.format("trail") + ";delete from trail where n = 2;"
+        "update trail_head set n = 1, hash = (select hash from trail)",
+        ENTRIES[1],
+    ),
+    (
+        "T1",  # one was added by hand
+        "users",
+        "insert into trail (n, at, body, hash) "
+        f"select 3, at, replace(body, '{ENTRIES[1]}', '{A}'), hash from trail where n = 2;"
+        "update trail_head set n = 3",
+        A,
+    ),
+    (
+        "T1",  # a service noted something else than what was heard
+        "orders",
+        "update outbox set body = replace(body, 'thing:1', 'thing:2') where body like '%thing:1%'",
+        ENTRIES[1],
+    ),
 ]

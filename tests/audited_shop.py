@@ -17,11 +17,14 @@ from merkato.broker import handlers as broker
 from merkato.chassis.engines import provision
 from merkato.chassis.ids import first_id, new_id
 from merkato.config import SERVICES
+from merkato.contracts.trail import NOTED
 from merkato.inventory import handlers as inventory
 from merkato.notifications import handlers as notifications
 from merkato.payments import handlers as payments
+from merkato.users.domain.trail import chained
 
 A, B, C, D, E = (UUID(f"{letter * 8}-0000-8000-8000-000000000000") for letter in "abcde")
+ENTRIES = [UUID(f"ffffffff-0000-7000-8000-{n:012x}") for n in (1, 2)]  # of the audit trail
 AGO = datetime.now(UTC) - timedelta(hours=1)
 GRAND = 2_490  # 2 × tea at 1000 and shipping at 490; 20 % of the 2000, 90 of the 490 are tax
 
@@ -47,6 +50,10 @@ values ($1, $2, coalesce($4::text, 'payment_declined'), $3, $4::text, $5, 'test'
 SAY = """
 insert into outbox (id, type, key, sequence, body, said_at, published_at, stream_seq)
 values ($1, $2, $3, $4, '{}', $5, $5, 1)
+"""
+SAY_NOTED = """
+insert into outbox (id, type, key, sequence, body, said_at, published_at, stream_seq)
+values ($1, $2, $3, 1, $4, $5, $5, 1)
 """
 HOLD = """
 insert into reservations (order_id, body, state, kept, principal, expires_at, changed_at)
@@ -136,6 +143,7 @@ class Story:
         self.payment(C, "card", "captured", "authorise", "capture", "refund")
         self.payment(D, "card", "declined")
         self.payment(E, "card", "captured", "authorise", "capture", "refund", refunded=1000)
+        self.noted("catalog.product_made", "orders.order_cancelled")
 
     def write(self, service, sql, *values):
         self.writes.append((service, sql, values))
@@ -197,6 +205,22 @@ class Story:
         for service, heard in HEARERS.items():
             if kind in heard:
                 self.write(service, "insert into inbox (event_id) values ($1)", event)
+
+    def noted(self, *actions):
+        entries = [
+            NOTED[action.partition(".")[0]](
+                entry_id=id, at=AGO, actor="user:1", action=action, subject="thing:1"
+            )
+            for id, action in zip(ENTRIES, actions, strict=True)
+        ]
+        for entry, link in zip(entries, chained(0, b"", entries), strict=True):
+            event, service = old_id(), entry.type.partition(".")[0]
+            told = event, entry.type, entry.key, link.body, AGO
+            self.write(service, SAY_NOTED, *told)
+            self.write("users", "insert into inbox (event_id) values ($1)", event)
+            self.write("users", "insert into trail (n, at, body, hash) values ($1, $2, $3, $4)",
+                       link.n, link.at, link.body, link.hash)  # fmt: skip
+            self.write("users", "update trail_head set n = $1, hash = $2", link.n, link.hash)
 
     def payment(self, order_id, method, state, *done, refunded=GRAND):
         amounts = {kind: refunded if kind == "refund" else GRAND for kind in done}

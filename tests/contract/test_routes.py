@@ -1,5 +1,7 @@
 """Every route says who may call it, and has one place."""
 
+from inspect import signature
+
 import pytest
 from litestar import get
 
@@ -19,6 +21,14 @@ def test_every_route_declares_a_policy_that_exists(name):
         kind, _, permission = policy.partition(":")
         assert kind in {ANYONE, USER, SERVICE, SIGNED, "staff"}, place
         assert kind != "staff" or permission in ADMIN, f"{place}: nobody has {permission}"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_whatever_staff_change_knows_who_changes_it(name):
+    """Without its caller a route could not note in the audit trail who it was."""
+    for route in SERVICES[name].routes:
+        if str(route.opt["policy"]).startswith("staff:") and "GET" not in route.http_methods:
+            assert "caller" in signature(route.fn).parameters, route.paths
 
 
 def test_a_route_without_a_policy_is_refused():

@@ -15,12 +15,23 @@ import msgspec
 
 from merkato.audit.client_log import check_client_log
 from merkato.audit.events import HEARD_WITHIN_S, check_heard
-from merkato.audit.laws import LAWS, SET_ASIDE, SET_ASIDE_SAYS, events, mail, money, orders, stock
+from merkato.audit.laws import (
+    LAWS,
+    SET_ASIDE,
+    SET_ASIDE_SAYS,
+    events,
+    mail,
+    money,
+    orders,
+    stock,
+    trail,
+)
 from merkato.audit.laws.statement import Statement, check
 from merkato.audit.orders import SUSPECTS_MAX, OrdersWalk, changed
 from merkato.audit.processor import Silent, check_processor
 from merkato.audit.reading import Scope, snapshots, started_at
 from merkato.audit.result import Result, Tally
+from merkato.audit.trail import check_noted
 from merkato.chassis.db import Tx
 
 STATEMENTS: tuple[Statement, ...] = (
@@ -29,6 +40,7 @@ STATEMENTS: tuple[Statement, ...] = (
     *orders.STATEMENTS,
     *mail.STATEMENTS,
     *events.STATEMENTS,
+    *trail.STATEMENTS,
 )
 LASTING = {one.law for one in STATEMENTS} - {one.law for one in STATEMENTS if not one.lasting}
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -148,6 +160,9 @@ async def _look(
         if at is not None and (only is None or "E1" in only):
             until = at - timedelta(seconds=HEARD_WITHIN_S + scope.settle_s)
             await check_heard(opened, scope.since, until, tallies["E1"])
+        if at is not None and scope.since is None and (only is None or "T1" in only):
+            until = at - timedelta(seconds=HEARD_WITHIN_S + scope.settle_s)
+            await check_noted(opened, until, tallies["T1"])
         await _check_processor(opened, processor_url, scope, tallies["M5"])
         if client_log is None or "orders" not in opened:
             tallies["D1"].notes.append("not checked: no client's log was given")

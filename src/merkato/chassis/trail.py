@@ -16,7 +16,7 @@ from merkato.chassis.ids import new_id
 from merkato.chassis.outbox import say
 from merkato.chassis.tokens import Caller
 from merkato.contracts.event import hidden_fields
-from merkato.contracts.trail import NOTED
+from merkato.contracts.trail import NOTED, ActionNoted
 
 COMMAND_LINE = Caller(kind="service", service="command-line")  # whoever has a shell on the machine
 HIDDEN = "(hidden)"
@@ -25,8 +25,8 @@ SIDE_MAX_BYTES = 65_536  # before, or after; more is left out
 # Fields that tell of a person or prove something, whatever they belong to.
 HIDDEN_NAMES = frozenset({
     "address", "billing_address", "company", "contact", "customer_name", "email", "email_key",
-    "hash", "key", "key_hash", "password", "password_hash", "phone", "postal_code", "recipient",
-    "secret", "shipping_address", "tax_id", "token",
+    "hash", "key", "key_hash", "note", "password", "password_hash", "phone", "postal_code",
+    "recipient", "secret", "shipping_address", "tax_id", "token",
 })  # fmt: skip
 
 State = msgspec.Struct | Mapping[str, Any]
@@ -40,7 +40,19 @@ def note(
     before: State | None = None,
     after: State | None = None,
 ) -> None:
-    """Add an entry to the audit trail if and only if `tx` commits.
+    """Add an entry to the audit trail if and only if `tx` commits. See `entry`."""
+    if made := entry(caller, action, subject, before, after):
+        say(tx, made)
+
+
+def entry(
+    caller: Caller,
+    action: str,
+    subject: str,
+    before: State | None = None,
+    after: State | None = None,
+) -> ActionNoted | None:
+    """Make an entry of the audit trail, for who says it later; None when nothing was changed.
 
     `action` is ``<service>.<what was done>`` of the service that does it, `subject` is
     ``<kind>:<id>``. With both `before` and `after` only the fields that differ are kept, and an
@@ -51,21 +63,18 @@ def note(
     if old is not None and new is not None:
         changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
         if not changed:
-            return
+            return None
         old, new = ({n: side[n] for n in side if n in changed} for side in (old, new))
-    say(
-        tx,
-        NOTED[action.partition(".")[0]](
-            entry_id=new_id(),
-            at=datetime.now(UTC),
-            actor=caller.principal,
-            role=caller.role,
-            action=action,
-            subject=subject,
-            request_id=get_contextvars().get("request_id"),
-            before=_shown(old, before),
-            after=_shown(new, after),
-        ),
+    return NOTED[action.partition(".")[0]](
+        entry_id=new_id(),
+        at=datetime.now(UTC),
+        actor=caller.principal,
+        role=caller.role,
+        action=action,
+        subject=subject,
+        request_id=get_contextvars().get("request_id"),
+        before=_shown(old, before),
+        after=_shown(new, after),
     )
 
 

@@ -26,6 +26,12 @@ class ActionNoted(Event, frozen=True, kw_only=True):
         return str(self.entry_id)
 
 
+class BrokerActionNoted(ActionNoted, frozen=True, kw_only=True):
+    """See ActionNoted."""
+
+    type: ClassVar[str] = "broker.action_noted.v1"
+
+
 class CatalogActionNoted(ActionNoted, frozen=True, kw_only=True):
     """See ActionNoted."""
 
@@ -65,7 +71,7 @@ class UsersActionNoted(ActionNoted, frozen=True, kw_only=True):
 NOTED: dict[str, type[ActionNoted]] = {
     kind.type.partition(".")[0]: kind
     for kind in (
-        CatalogActionNoted, InventoryActionNoted, NotificationsActionNoted, OrdersActionNoted,
-        PaymentsActionNoted, UsersActionNoted,
+        BrokerActionNoted, CatalogActionNoted, InventoryActionNoted, NotificationsActionNoted,
+        OrdersActionNoted, PaymentsActionNoted, UsersActionNoted,
     )
 }  # fmt: skip

@@ -25,6 +25,7 @@ from merkato.chassis.http import (
 )
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.inventory import Reservation, Reserve, StockLine
 from merkato.contracts.problem import NotFound, RateLimited, StateConflict, Validation
 from merkato.contracts.values import Line, Sku
@@ -218,6 +219,7 @@ async def put_stock(
         await actions.set_stock(
             tx, sku, data.on_hand, data.threshold, actor=caller.principal, reason=data.reason
         )
+        note(tx, caller, "inventory.stock_set", f"sku:{sku}", after=data)
         return await _stock_answer(tx, sku, settings.threshold)
 
     return respond(await once(db, (caller.principal, f"PUT /stock/{sku}", key), data, work))
@@ -243,6 +245,7 @@ async def adjust_stock(
         await actions.adjust(
             tx, sku, data.delta, kind=kind, actor=caller.principal, reason=data.reason
         )
+        note(tx, caller, f"inventory.stock_{kind}", f"sku:{sku}", after=data)
         return await _stock_answer(tx, sku, settings.threshold)
 
     route = f"POST /stock/{sku}/adjustments"

@@ -17,6 +17,7 @@ LAWS = {
     "O2": "No order stands still for a minute, unless it waits for its customer.",
     "N1": "An order was confirmed if and only if one confirmation was mailed; one mail per fact.",
     "E1": "Each step made one event, numbered without gap, published in 30 s, heard once by all.",
+    "T1": "The audit trail is one unbroken chain and holds what every service noted.",
     "I1": "One principal and key make at most one order.",
     "D1": "Every order acknowledged to a client exists, and none that nobody sent.",
 }

@@ -28,8 +28,8 @@ async def create(tx: Tx, category_id: UUID, new: NewCategory, default_locale: st
 
 async def change(
     tx: Tx, category_id: UUID, patch: CategoryPatch, expected: int, default_locale: str
-) -> None:
-    """Change or move a category.
+) -> tuple[Category, Category]:
+    """Change or move a category; give it as it was and as it is.
 
     Raises NotFound, PreconditionFailed, Validation, and StateConflict for a place below itself.
     """
@@ -48,6 +48,7 @@ async def change(
     await store.update(tx, category_id, after.parent_id, after.position)
     if "texts" in changes:
         await _put_texts(tx, category_id, checked_texts(after.texts, default_locale))
+    return before, after
 
 
 async def delete(tx: Tx, category_id: UUID, expected: int) -> None:

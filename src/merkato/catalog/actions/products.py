@@ -20,6 +20,8 @@ from merkato.catalog.store import price_lists
 from merkato.catalog.store import products as store
 from merkato.chassis.db import Tx
 from merkato.chassis.outbox import say
+from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import (
     NotFound,
     PreconditionFailed,
@@ -29,7 +31,9 @@ from merkato.contracts.problem import (
 )
 
 
-async def create(tx: Tx, product_id: UUID, new: NewProduct, default_locale: str) -> None:
+async def create(
+    tx: Tx, caller: Caller, product_id: UUID, new: NewProduct, default_locale: str
+) -> None:
     """Make a product with its variants and prices, all or nothing.
 
     Raises Validation, and StateConflict when a slug or a sku is taken.
@@ -47,10 +51,16 @@ async def create(tx: Tx, product_id: UUID, new: NewProduct, default_locale: str)
         await _check_prices(tx, variant.prices or (), f"/variants/{place}/prices")
     rows = {v.sku: v.prices or () for v in new.variants}
     await write(tx, [Change(None, product, frozenset(rows), rows)])
+    note(tx, caller, "catalog.product_made", f"product:{product_id}", after=new)
 
 
 async def change(
-    tx: Tx, product_id: UUID, patch: ProductPatch, expected: int, default_locale: str
+    tx: Tx,
+    caller: Caller,
+    product_id: UUID,
+    patch: ProductPatch,
+    expected: int,
+    default_locale: str,
 ) -> None:
     """Change a product. Raises NotFound, PreconditionFailed, Validation and StateConflict."""
     before = await lock(tx, product_id, expected)
@@ -58,18 +68,21 @@ async def change(
     differs = domain.sells_differently(before, after)
     skus = frozenset(v.sku for v in after.variants if differs)
     await write(tx, [Change(before, after, skus)])
+    note(tx, caller, "catalog.product_changed", f"product:{product_id}", before, after)
 
 
-async def archive(tx: Tx, product_id: UUID, expected: int, default_locale: str) -> None:
+async def archive(
+    tx: Tx, caller: Caller, product_id: UUID, expected: int, default_locale: str
+) -> None:
     """Take a product out of the shop for good; orders go on knowing it. Again: nothing."""
     product = await lock(tx, product_id, expected)
     if product.status != "archived":
         patch = ProductPatch(status="archived")
-        await change(tx, product_id, patch, expected, default_locale)
+        await change(tx, caller, product_id, patch, expected, default_locale)
 
 
 async def put_variant(
-    tx: Tx, product_id: UUID, sku: str, body: VariantBody, expected: int | None
+    tx: Tx, caller: Caller, product_id: UUID, sku: str, body: VariantBody, expected: int | None
 ) -> bool:
     """Make a variant or replace it; True when it is new. `expected`: version of the product.
 
@@ -91,11 +104,16 @@ async def put_variant(
     domain.check_variants(after.options, after.variants, "")
     await _check_prices(tx, body.prices or ())
     rows = {} if body.prices is None else {variant.sku: body.prices}
+    was = await _with_prices(tx, known) if known else None
     await write(tx, [Change(before, after, frozenset([variant.sku]), rows)])
+    now = await _with_prices(tx, variant)
+    note(tx, caller, "catalog.variant_put", f"sku:{variant.sku}", was, now)
     return known is None
 
 
-async def archive_variant(tx: Tx, product_id: UUID, sku: str, expected: int) -> None:
+async def archive_variant(
+    tx: Tx, caller: Caller, product_id: UUID, sku: str, expected: int
+) -> None:
     """Stop selling a variant; its sku is never free again. Putting it revives it.
 
     Again: nothing. Raises NotFound and PreconditionFailed.
@@ -109,9 +127,12 @@ async def archive_variant(tx: Tx, product_id: UUID, sku: str, expected: int) -> 
     gone = msgspec.structs.replace(known, archived=True)
     after = _next(before, tuple(gone if v is known else v for v in before.variants))
     await write(tx, [Change(before, after, frozenset([gone.sku]))])
+    note(tx, caller, "catalog.variant_archived", f"sku:{gone.sku}")
 
 
-async def put_prices(tx: Tx, sku: str, rows: Sequence[PriceRow], expected: int) -> UUID:
+async def put_prices(
+    tx: Tx, caller: Caller, sku: str, rows: Sequence[PriceRow], expected: int
+) -> UUID:
     """Replace all prices of a sku; gives its product. `expected`: version of the product.
 
     Raises NotFound, PreconditionFailed and Validation.
@@ -125,8 +146,16 @@ async def put_prices(tx: Tx, sku: str, rows: Sequence[PriceRow], expected: int) 
     if known is None:
         raise NotFound("There is no such variant.")
     after = _next(before, before.variants)
+    was = await store.in_force(tx, [known.sku])
     await write(tx, [Change(before, after, frozenset([known.sku]), {known.sku: rows})])
+    about = f"sku:{known.sku}"
+    note(tx, caller, "catalog.prices_put", about, {"prices": was[known.sku]}, {"prices": rows})
     return product_id
+
+
+async def _with_prices(tx: Tx, variant: Variant) -> Variant:
+    prices = await store.in_force(tx, [variant.sku])
+    return msgspec.structs.replace(variant, prices=tuple(prices[variant.sku]), version=0)
 
 
 async def tell_prices(tx: Tx, product_ids: Sequence[UUID]) -> None:

@@ -16,6 +16,8 @@ from merkato.chassis.allowance import Allowance
 from merkato.chassis.db import Database
 from merkato.chassis.http import ANYONE, IfMatch, expected_version
 from merkato.chassis.ids import new_id
+from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound, Validation
 
 IMAGES = f"{PRODUCTS}/{{product_id:uuid}}/images"
@@ -45,7 +47,7 @@ async def read_image(name: str, request: Request[Any, Any, Any], db: Database) -
 
 @post(IMAGES, policy=MAY_WRITE, allowance=UPLOAD)
 async def add_image(
-    product_id: UUID, request: Request[Any, Any, Any], db: Database, shop: Shop
+    product_id: UUID, request: Request[Any, Any, Any], caller: Caller, db: Database, shop: Shop
 ) -> Response[bytes]:
     """Add an image to a product; the body is the file: JPEG, PNG, WebP or GIF, at most 10 MiB.
 
@@ -62,6 +64,9 @@ async def add_image(
         picture = await asyncio.to_thread(encoded, upload)
     async with db.transaction() as tx:
         image_id, new = await actions.add(tx, product_id, new_id(), picture)
+        if new:
+            about = {"image": image_id}
+            note(tx, caller, "catalog.image_added", f"product:{product_id}", after=about)
         response = page_response(await staff_page(tx, product_id, shop))
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"{PRODUCTS}/{product_id}/images/{image_id}"
@@ -70,23 +75,25 @@ async def add_image(
 
 @patch(IMAGE, policy=MAY_WRITE)
 async def change_image(
-    product_id: UUID, image_id: UUID, data: ImagePatch, db: Database, shop: Shop,
+    product_id: UUID, image_id: UUID, data: ImagePatch, caller: Caller, db: Database, shop: Shop,
     if_match: IfMatch = None,
 ) -> Response[bytes]:  # fmt: skip
     """Move an image or change its alternative texts. Needs If-Match with the product's ETag."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
         await actions.change(tx, product_id, image_id, data, expected)
+        note(tx, caller, "catalog.image_changed", f"image:{image_id}", after=data)
         return page_response(await staff_page(tx, product_id, shop))
 
 
 @delete(IMAGE, policy=MAY_WRITE)
 async def remove_image(
-    product_id: UUID, image_id: UUID, db: Database, if_match: IfMatch = None
+    product_id: UUID, image_id: UUID, caller: Caller, db: Database, if_match: IfMatch = None
 ) -> None:
     """Take an image from a product; its files stay, for orders that show them. Needs If-Match."""
     async with db.transaction() as tx:
         await actions.remove(tx, product_id, image_id, expected_version(if_match))
+        note(tx, caller, "catalog.image_removed", f"product:{product_id}", {"image": image_id})
 
 
 ROUTES = (read_image, add_image, change_image, remove_image)

@@ -63,7 +63,7 @@ async def create_product(
     product_id = new_id()
 
     async def work(tx: Tx) -> Answer:
-        await actions.create(tx, product_id, data, shop.default_locale)
+        await actions.create(tx, caller, product_id, data, shop.default_locale)
         page = await staff_page(tx, product_id, shop)
         headers = {"ETag": etag(page.version), "Location": f"{PRODUCTS}/{product_id}"}
         return Answer(201, page.body.encode(), headers)
@@ -74,22 +74,24 @@ async def create_product(
 
 @patch(f"{PRODUCTS}/{{product_id:uuid}}", policy=MAY_WRITE)
 async def change_product(
-    product_id: UUID, data: ProductPatch, db: Database, shop: Shop, if_match: IfMatch = None
-) -> Response[bytes]:
+    product_id: UUID, data: ProductPatch, caller: Caller, db: Database, shop: Shop,
+    if_match: IfMatch = None,
+) -> Response[bytes]:  # fmt: skip
     """Change what is given; each part is replaced as a whole. Needs If-Match."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
-        await actions.change(tx, product_id, data, expected, shop.default_locale)
+        await actions.change(tx, caller, product_id, data, expected, shop.default_locale)
         return page_response(await staff_page(tx, product_id, shop))
 
 
 @delete(f"{PRODUCTS}/{{product_id:uuid}}", policy=MAY_WRITE)
 async def archive_product(
-    product_id: UUID, db: Database, shop: Shop, if_match: IfMatch = None
+    product_id: UUID, caller: Caller, db: Database, shop: Shop, if_match: IfMatch = None
 ) -> None:
     """Archive a product: orders go on knowing it, its slugs are free. Needs If-Match."""
     async with db.transaction() as tx:
-        await actions.archive(tx, product_id, expected_version(if_match), shop.default_locale)
+        expected = expected_version(if_match)
+        await actions.archive(tx, caller, product_id, expected, shop.default_locale)
 
 
 async def staff_page(tx: Tx, product_id: UUID, shop: Shop) -> Page:

@@ -12,6 +12,7 @@ from merkato.catalog.http.pages import Shop, page_response
 from merkato.catalog.http.products import MAY_WRITE, PRODUCTS, staff_page
 from merkato.chassis.db import Database
 from merkato.chassis.http import IfMatch, expected_version
+from merkato.chassis.tokens import Caller
 from merkato.contracts.problem import Validation
 from merkato.contracts.values import Sku
 
@@ -26,13 +27,13 @@ class PutPrices(Body, frozen=True, kw_only=True):
 
 @put(VARIANT, policy=MAY_WRITE)
 async def put_variant(
-    product_id: UUID, sku: str, data: VariantBody, db: Database, shop: Shop,
+    product_id: UUID, sku: str, data: VariantBody, caller: Caller, db: Database, shop: Shop,
     if_match: IfMatch = None,
 ) -> Response[bytes]:  # fmt: skip
     """Make a variant (201) or replace it (200, needs If-Match with the ETag of the product)."""
     expected = None if if_match is None else expected_version(if_match)
     async with db.transaction() as tx:
-        new = await actions.put_variant(tx, product_id, parse_sku(sku), data, expected)
+        new = await actions.put_variant(tx, caller, product_id, parse_sku(sku), data, expected)
         response = page_response(await staff_page(tx, product_id, shop))
     response.status_code = 201 if new else 200
     return response
@@ -40,21 +41,21 @@ async def put_variant(
 
 @delete(VARIANT, policy=MAY_WRITE)
 async def archive_variant(
-    product_id: UUID, sku: str, db: Database, if_match: IfMatch = None
+    product_id: UUID, sku: str, caller: Caller, db: Database, if_match: IfMatch = None
 ) -> None:
     """Stop selling a variant; its sku stays taken. Needs If-Match with the product's ETag."""
     async with db.transaction() as tx:
-        await actions.archive_variant(tx, product_id, sku, expected_version(if_match))
+        await actions.archive_variant(tx, caller, product_id, sku, expected_version(if_match))
 
 
 @put("/api/v1/variants/{sku:str}/prices", policy=MAY_WRITE)
 async def put_prices(
-    sku: str, data: PutPrices, db: Database, shop: Shop, if_match: IfMatch = None
+    sku: str, data: PutPrices, caller: Caller, db: Database, shop: Shop, if_match: IfMatch = None
 ) -> Response[bytes]:
     """Replace all prices of a sku; gives its product, whose ETag If-Match has to name."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
-        product_id = await actions.put_prices(tx, sku, data.prices, expected)
+        product_id = await actions.put_prices(tx, caller, sku, data.prices, expected)
         return page_response(await staff_page(tx, product_id, shop))
 
 

@@ -49,7 +49,7 @@ async def place(tx: Tx, orders: Sequence[NewOrder]) -> list[Outcome]:
     if any(order.priced.coupon for order in placed):
         await coupons.hold(tx, placed)
     for order in placed:
-        say(tx, _placed(order))
+        say(tx, _placed(order), *([order.noted] if order.noted else []))
     if len(placed) == len(orders):
         return [Outcome(PLACED)] * len(orders)
     existing = await store.by_keys(tx, [(order.principal, order.key) for order in orders])

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -113,6 +113,21 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if self.agreed_shipping or any(line.agreed_price for line in self.lines or ()):
             needed.add("orders:agree-prices")
         return frozenset(needed)
+
+    @property
+    def agreed(self) -> dict[str, Any]:
+        """Give what took those scopes, for the audit trail."""
+        prices = [
+            {"sku": line.sku, "agreed_price": line.agreed_price}
+            for line in self.lines or ()
+            if line.agreed_price
+        ]
+        return {
+            "customer_id": self.customer_id if self.for_another else None,
+            "reference": self.reference or None,
+            "agreed_shipping": self.agreed_shipping or None,
+            "agreed_prices": prices,
+        }
 
 
 class Goods(msgspec.Struct, frozen=True, kw_only=True):

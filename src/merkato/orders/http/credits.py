@@ -22,6 +22,7 @@ from merkato.chassis.http import (
 )
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import Validation
 from merkato.contracts.values import AMOUNT_MAX, Line
 from merkato.orders.actions import credits as actions
@@ -71,6 +72,7 @@ async def credit(
                 tx, order_id, wanted, data.shipping_minor or 0, data.reason, caller.principal,
                 datetime.now(UTC),
             )  # fmt: skip
+        note(tx, caller, "orders.order_credited", f"order:{order_id}", after=data)
         found = await life.views(tx, [order_id])
         return answer(201, _of(found[order_id], made), location=f"/api/v1/orders/{order_id}")
 

@@ -24,6 +24,7 @@ from merkato.chassis.http import (
 )
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.orders import OrderState
 from merkato.contracts.problem import Forbidden, NotFound, Validation
 from merkato.contracts.values import Line
@@ -168,7 +169,8 @@ async def cancel_order(
         row = await life.brief(tx, order_id)
     if row is None or not may_see(row, request, caller, desk):
         raise NotFound("There is no such order.")
-    by_staff = caller.may("orders:write") and row["customer_id"] != caller.user_id
+    own = caller.user_id is not None and row["customer_id"] == caller.user_id
+    by_staff = caller.may("orders:write") and not own
     if data.shipping is not None and not by_staff:
         raise Forbidden("What becomes of the shipping is decided by staff.")
     actor = principal(caller, row)
@@ -182,6 +184,10 @@ async def cancel_order(
             ):
                 reason = "staff" if by_staff else "customer"
                 await actions.cancel(tx, order_id, reason, now, actor=actor, detail=why)
+            reason = "staff" if by_staff else "customer"
+            await actions.cancel(tx, order_id, reason, now, actor=actor, detail=why)
+        if by_staff:
+            note(tx, caller, "orders.order_cancelled", f"order:{order_id}", after=data)
         found = await life.views(tx, [order_id])
         return answer(200, views.from_row(found[order_id]))
 

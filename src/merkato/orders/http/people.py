@@ -10,6 +10,7 @@ from merkato.chassis.db import Tx
 from merkato.chassis.http import SERVICE, IdempotencyKey, respond, staff
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller, thing_token
+from merkato.chassis.trail import note
 from merkato.contracts.orders import OrdersAsked, OrderTokens
 from merkato.contracts.problem import Validation
 from merkato.contracts.values import Email
@@ -39,6 +40,8 @@ async def erase_buyer(
         raise Validation.at("/order_id", "Send either order_id or email.")
 
     async def work(tx: Tx) -> Answer:
+        whom = f"order:{data.order_id}" if data.order_id else "guest:by-email"
+        note(tx, caller, "orders.buyer_erased", whom)
         if data.order_id is not None:
             return answer(200, await actions.erase_order(tx, caller, data.order_id))
         assert data.email is not None, "one of them is there"

@@ -24,6 +24,7 @@ from merkato.chassis.http import ANYONE, IdempotencyKey, moment
 from merkato.chassis.idempotency import fingerprint, parse_key
 from merkato.chassis.ids import derived_id
 from merkato.chassis.tokens import Caller, is_thing_token, thing_token
+from merkato.chassis.trail import entry
 from merkato.config import Orders
 from merkato.contracts.inventory import Reserve, StockLine
 from merkato.contracts.problem import (
@@ -53,6 +54,7 @@ from merkato.orders.store.placing import NewOrder, Wish
 
 log = structlog.get_logger()
 
+PLACED_FOR = "orders.order_placed_for"
 PRICES_MAX = 3  # times a request is priced before its customer is asked again
 NUMBERS_MAX = 5  # tries for a number nobody has
 EXAMPLE = {  # for the documents
@@ -75,6 +77,7 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     principal: str
     customer_id: UUID | None
+    caller: Caller
     cart: carts.Cart | None
     fingerprint: bytes
     reference_time: datetime | None
@@ -147,7 +150,8 @@ async def _identify(
         principal = caller.principal
     customer_id = caller.user_id if data.customer_id is msgspec.UNSET else data.customer_id
     return _Request(
-        data=data, key=key, principal=principal, customer_id=customer_id, cart=cart,
+        data=data, key=key, principal=principal, customer_id=customer_id, caller=caller,
+        cart=cart,
         fingerprint=fingerprint(data),
         reference_time=moment("reference_time", data.reference_time or None),
     )  # fmt: skip
@@ -353,6 +357,9 @@ def _new_order(
         reference=asked.data.reference or None,
         reference_time=asked.reference_time,
         coupon_customer=_coupon_customer(settings, asked, basket) if priced.coupon else None,
+        noted=entry(asked.caller, PLACED_FOR, f"order:{order_id}", after=asked.data.agreed)
+        if asked.data.scopes
+        else None,
         pay_until=now + timedelta(seconds=settings.pay_within_s),
         look_at=now + timedelta(seconds=settings.watch_after_s),
     )

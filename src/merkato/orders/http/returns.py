@@ -23,6 +23,7 @@ from merkato.chassis.http import (
 )
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import Forbidden, NotFound, Validation
 from merkato.contracts.values import Line, Quantity
 from merkato.orders.actions import returns as actions
@@ -115,6 +116,8 @@ async def request_return(
         now = datetime.now(UTC)
         async with naming(tx, caller, order_id, data):
             made = await actions.request(tx, order_id, wanted, data.note, receipt, actor, now)
+        if caller.may("orders:write"):
+            note(tx, caller, "orders.return_requested", f"order:{order_id}", after=data)
         return await _shown(tx, made, 201)
 
     scope = (actor, f"POST /orders/{order_id}/returns", key)
@@ -170,6 +173,7 @@ async def receive_return(
 
     async def work(tx: Tx) -> Answer:
         await actions.receive(tx, return_id, receipt, caller.principal, datetime.now(UTC))
+        note(tx, caller, "orders.return_received", f"return:{return_id}", after=data)
         return await _shown(tx, return_id, 200)
 
     scope = (caller.principal, f"POST /returns/{return_id}/receipt", key)
@@ -203,6 +207,7 @@ async def reject_return(
 
     async def work(tx: Tx) -> Answer:
         await actions.reject(tx, return_id, data.reason, caller.principal, datetime.now(UTC))
+        note(tx, caller, "orders.return_rejected", f"return:{return_id}", after=data)
         return await _shown(tx, return_id, 200)
 
     scope = (caller.principal, f"POST /returns/{return_id}/rejection", key)

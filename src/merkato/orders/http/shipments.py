@@ -11,6 +11,7 @@ from merkato.chassis.db import Tx
 from merkato.chassis.http import IdempotencyKey, respond, staff
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.values import Line
 from merkato.orders.actions import shipments as actions
 from merkato.orders.actions.shipments import Carriage
@@ -55,6 +56,7 @@ async def ship(
     async def work(tx: Tx) -> Answer:
         now = datetime.now(UTC)
         await actions.ship(tx, order_id, data.lines, by, caller.principal, now)
+        note(tx, caller, "orders.lines_shipped", f"order:{order_id}", after=data)
         return await _shown(tx, order_id, 201)
 
     scope = (caller.principal, f"POST /orders/{order_id}/shipments", key)
@@ -74,6 +76,7 @@ async def deliver(
 
     async def work(tx: Tx) -> Answer:
         order_id = await actions.deliver(tx, shipment_id, caller.principal, datetime.now(UTC))
+        note(tx, caller, "orders.shipment_delivered", f"shipment:{shipment_id}")
         return await _shown(tx, order_id, 200)
 
     scope = (caller.principal, f"POST /shipments/{shipment_id}/delivery", key)

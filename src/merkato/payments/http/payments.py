@@ -26,6 +26,7 @@ from merkato.chassis.http import (
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.ids import new_id
 from merkato.chassis.tokens import Caller, is_thing_token
+from merkato.chassis.trail import note
 from merkato.contracts.payments import PaymentState
 from merkato.contracts.problem import NotFound, Unauthenticated, Validation
 from merkato.contracts.values import AmountMinor, Text
@@ -198,20 +199,22 @@ async def state(order_id: UUID, db: Database) -> PaymentState:
 
 
 @patch("/api/v1/payments/{payment_id:uuid}", policy=staff(WRITE))
-async def write_note(payment_id: UUID, data: Note, db: Database) -> PaymentView:
+async def write_note(payment_id: UUID, data: Note, caller: Caller, db: Database) -> PaymentView:
     """Write the staff's note."""
     async with db.transaction() as tx:
         await store.write_note(tx, payment_id, data.note)
+        note(tx, caller, "payments.note_written", f"payment:{payment_id}", after=data)
         for shown in await views.newest(tx, payment_id=payment_id):
             return shown
     raise NotFound("There is no such payment.")
 
 
 @delete("/api/v1/payments/{payment_id:uuid}", policy=staff(WRITE))
-async def forget(payment_id: UUID, db: Database) -> None:
+async def forget(payment_id: UUID, caller: Caller, db: Database) -> None:
     """Delete a payment while nothing of it was ever authorised or asked for; else 409."""
     async with db.transaction() as tx:
         await actions.delete(tx, payment_id)
+        note(tx, caller, "payments.payment_deleted", f"payment:{payment_id}")
 
 
 @post(
@@ -233,6 +236,7 @@ async def capture(
     async def work(tx: Tx) -> Answer:
         amount = data.amount_minor
         await actions.change(tx, payment_id, lambda p: wishes.capture(p, amount, new_id))
+        note(tx, caller, "payments.capture_wanted", f"payment:{payment_id}", after=data)
         return await _accepted(tx, payment_id)
 
     key = parse_key(idempotency_key, required=True)
@@ -257,6 +261,7 @@ async def void(
 
     async def work(tx: Tx) -> Answer:
         await actions.change(tx, payment_id, lambda p: wishes.void_by_hand(p, new_id))
+        note(tx, caller, "payments.void_wanted", f"payment:{payment_id}")
         return await _accepted(tx, payment_id)
 
     key = parse_key(idempotency_key, required=True)

@@ -11,6 +11,7 @@ from merkato.chassis.http import IdempotencyKey, respond, staff
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.ids import new_id
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound
 from merkato.contracts.values import AMOUNT_MAX
 from merkato.payments import actions
@@ -57,6 +58,7 @@ async def refund(
         )
         known = {o.id for o in before.operations}
         [made] = [o for o in after.operations if o.id not in known]
+        note(tx, caller, "payments.refund_wanted", f"payment:{payment_id}", after=data)
         return answer(
             201, await views.operation(tx, made.id), location=f"/api/v1/refunds/{made.id}"
         )
