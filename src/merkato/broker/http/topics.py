@@ -15,6 +15,7 @@ from merkato.chassis.db import Database, Row, Tx
 from merkato.chassis.http import IdempotencyKey, Page, respond, staff
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound, Validation
 from merkato.contracts.values import Text
 
@@ -109,6 +110,7 @@ async def register_topic(
         new = await actions.register(
             tx, data.name, data.version, data.description, data.schema, caller.principal
         )
+        note(tx, caller, "broker.topic_registered", f"topic:{data.name}", after=data)
         topic = _external(await store.of(tx, data.name))[data.name]
         return answer(201 if new else 200, topic, location=f"{PATH}/{data.name}")
 

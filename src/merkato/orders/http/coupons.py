@@ -21,6 +21,7 @@ from merkato.chassis.http import (
     staff,
 )
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound, StateConflict
 from merkato.orders.actions import coupons as actions
 from merkato.orders.domain import coupons as rules
@@ -83,7 +84,7 @@ async def list_uses(
 
 @put(COUPON, policy=DISCOUNT)
 async def put_coupon(
-    code: str, data: CouponBody, db: Database, if_match: IfMatch = None
+    code: str, data: CouponBody, caller: Caller, db: Database, if_match: IfMatch = None
 ) -> Response[Coupon]:
     """Make a coupon (201) or replace it (200, needs If-Match); an archived one is back.
 
@@ -97,15 +98,17 @@ async def put_coupon(
     )
     async with db.transaction() as tx:
         before, after = await actions.put(tx, rules.canonical(code), body, expected)
+        note(tx, caller, "orders.coupon_put", f"coupon:{after.code}", before, after)
     return _answer(after, 201 if before is None else 200)
 
 
 @delete(COUPON, policy=DISCOUNT, status_code=204)
-async def archive_coupon(code: str, db: Database, if_match: IfMatch = None) -> None:
+async def archive_coupon(code: str, caller: Caller, db: Database, if_match: IfMatch = None) -> None:
     """Take a coupon out of use; orders keep theirs. Needs If-Match."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
         await actions.archive(tx, _code(code), expected)
+        note(tx, caller, "orders.coupon_archived", f"coupon:{_code(code)}")
 
 
 def _code(code: str) -> str:

@@ -8,6 +8,8 @@ from litestar import delete, get, put
 
 from merkato.chassis.db import Database
 from merkato.chassis.http import Cursor, Limit, Page, decode_cursor, encode_cursor, staff
+from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import Validation
 from merkato.contracts.values import Country, TaxClass
 from merkato.orders.actions import terms as actions
@@ -57,8 +59,9 @@ async def list_rates(
 
 @put(RATE, policy=CONFIGURE, status_code=200)
 async def put_rate(
-    country: str, tax_class: str, valid_from: str, data: PutRate, db: Database, desk: Desk
-) -> TaxRate:
+    country: str, tax_class: str, valid_from: str, data: PutRate, caller: Caller, db: Database,
+    desk: Desk,
+) -> TaxRate:  # fmt: skip
     """Say what tax is due in a country for a class of goods, from a day (UTC) on.
 
     Counts within seconds, and never for orders that exist. Harmless to repeat.
@@ -66,18 +69,21 @@ async def put_rate(
     rate = _rate(country, tax_class, valid_from, data.basis_points)
     async with db.transaction() as tx:
         await actions.put_rate(tx, rate)
+        note(tx, caller, "orders.tax_rate_put", f"tax_rate:{country}/{tax_class}", after=rate)
     desk.forget_terms()
     return rate
 
 
 @delete(RATE, policy=CONFIGURE, status_code=204)
 async def delete_rate(
-    country: str, tax_class: str, valid_from: str, db: Database, desk: Desk
+    country: str, tax_class: str, valid_from: str, caller: Caller, db: Database, desk: Desk
 ) -> None:
     """Take a tax rate back: the one before it counts again. Harmless to repeat."""
     rate = _rate(country, tax_class, valid_from, 0)
     async with db.transaction() as tx:
         await actions.delete_rate(tx, rate.country, rate.tax_class, rate.valid_from)
+        about = {"valid_from": rate.valid_from}
+        note(tx, caller, "orders.tax_rate_deleted", f"tax_rate:{country}/{tax_class}", about)
     desk.forget_terms()
 
 
@@ -113,18 +119,22 @@ async def customer_lists(
 
 
 @put(f"{LISTS}/{{customer_id:uuid}}", policy=CONFIGURE, status_code=200)
-async def put_customer_list(customer_id: UUID, data: PutList, db: Database) -> CustomerList:
+async def put_customer_list(
+    customer_id: UUID, data: PutList, caller: Caller, db: Database
+) -> CustomerList:
     """Have a customer pay by a price list of the catalogue, from now on. Harmless to repeat."""
     async with db.transaction() as tx:
         await store.put_list(tx, customer_id, data.price_list)
+        note(tx, caller, "orders.customer_list_put", f"user:{customer_id}", after=data)
     return CustomerList(customer_id=customer_id, price_list=data.price_list)
 
 
 @delete(f"{LISTS}/{{customer_id:uuid}}", policy=CONFIGURE, status_code=204)
-async def delete_customer_list(customer_id: UUID, db: Database) -> None:
+async def delete_customer_list(customer_id: UUID, caller: Caller, db: Database) -> None:
     """Have a customer pay by the standard list again. Harmless to repeat."""
     async with db.transaction() as tx:
         await store.delete_list(tx, customer_id)
+        note(tx, caller, "orders.customer_list_deleted", f"user:{customer_id}")
 
 
 ROUTES = (
