@@ -165,7 +165,8 @@ def test_every_event_is_heard_or_public():
     services = topology.services(config.Config(here=("gateway",))).values()
     said = {one.type: one for service in services for one in service.says}
     heard = {one.type for service in services for one in service.hears} | {
-        "users.access_changed.v1",  # by the chassis of every service
+        "users.access_changed.v1",
+        "users.role_changed.v1",  # by the chassis of every service
         "users.user_erased.v1",
         "orders.order_erased.v1",
     }

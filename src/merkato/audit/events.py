@@ -16,7 +16,7 @@ from merkato.catalog import handlers as catalog
 from merkato.chassis.db import Tx
 from merkato.chassis.ids import first_id
 from merkato.contracts.event import Event
-from merkato.contracts.users import AccessChanged
+from merkato.contracts.users import AccessChanged, RoleChanged
 from merkato.inventory import handlers as inventory
 from merkato.notifications import handlers as notifications
 from merkato.orders import handlers as orders
@@ -44,7 +44,7 @@ async def check_heard(
     span = first_id(oldest), first_id(until)
     for name, heard in _HEARS.items():
         if name in snapshots:
-            hears: list[type[Event]] = [AccessChanged, *heard]
+            hears: list[type[Event]] = [AccessChanged, RoleChanged, *heard]
             types = sorted({event.type for event in hears})
             await _compare(snapshots, name, types, span, tally)
 

@@ -20,7 +20,7 @@ from merkato.chassis.telemetry import JOB_FAILURES
 from merkato.chassis.tokens import Tokens
 from merkato.contracts.event import Event
 from merkato.contracts.trail import NOTED
-from merkato.contracts.users import AccessChanged
+from merkato.contracts.users import AccessChanged, RoleChanged
 
 log = structlog.get_logger()
 
@@ -70,7 +70,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     def hears_all(self) -> inbox.Hears:
         """Give all it hears, with what every service hears: changed access, and erasures."""
         erasures = forgetting.hears(self.forgets, self.says, tuple(self.hears))
-        return {AccessChanged: access.on_changed, **erasures, **self.hears}
+        return {
+            AccessChanged: access.on_changed, RoleChanged: access.on_role_changed,
+            **erasures, **self.hears,
+        }  # fmt: skip
 
     async def forget_due(self, resources: Resources) -> int:
         """Forget people whose turn it is; a job of every service."""

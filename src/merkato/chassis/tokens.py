@@ -38,6 +38,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     key_id: UUID | None = None
     service: str | None = None
     role: str | None = None
+    session_id: UUID | None = None  # of a person: the login this token comes from
     permissions: frozenset[str] = frozenset()  # those of the role, or the key's scopes
     issued_at: int = 0
 
@@ -71,6 +72,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True):
     iat: int
     nbf: int = 0
     role: str | None = None
+    sid: UUID | None = None
 
 
 class Tokens:
@@ -91,6 +93,7 @@ class Tokens:
         self._verified: dict[str, tuple[Caller, float]] = {}
         self._own: dict[str, tuple[str, float]] = {}
         self._refused: Mapping[UUID, datetime | None] = {}
+        self._roles: Mapping[str, frozenset[str]] = ROLES
 
     def sign(self, claims: Mapping[str, Any], *, audience: str, seconds: int) -> str:
         """Make a token signed by this service. Adds iss, aud, iat and exp."""
@@ -116,6 +119,13 @@ class Tokens:
     def refuse(self, refused: Mapping[UUID, datetime | None]) -> None:
         """Refuse tokens of these users that are older than a moment, or all of them (None)."""
         self._refused = refused
+
+    def know_roles(self, custom: Mapping[str, frozenset[str]]) -> None:
+        """Learn what roles of the shop's own may do; those of the code stay what they are."""
+        roles = {**custom, **ROLES}
+        if roles != self._roles:
+            self._roles = roles
+            self._verified.clear()  # callers remembered carry what they might before
 
     def caller(self, authorization: str | None) -> Caller:
         """Say who is calling by the Authorization header. Raises Unauthenticated.
@@ -161,7 +171,8 @@ class Tokens:
         if claims.aud == AUDIENCE and issuer == "users" and claims.role is not None:
             return Caller(
                 kind="user", user_id=UUID(claims.sub), role=claims.role, issued_at=claims.iat,
-                permissions=ROLES.get(claims.role, frozenset()),
+                session_id=claims.sid,
+                permissions=self._roles.get(claims.role, frozenset()),
             )  # fmt: skip
         if claims.aud == self.service and claims.sub == issuer:
             return Caller(kind="service", service=issuer, permissions=SERVICE)

@@ -1,4 +1,4 @@
-"""Which role may do what: one table, shipped with the code. Tokens carry role names only."""
+"""Which role may do what, as shipped with the code. Tokens carry role names only."""
 
 CUSTOMER: frozenset[str] = frozenset()
 STAFF = frozenset(
@@ -33,12 +33,41 @@ ADMIN = STAFF | {
     "audit-trail:read",
     "customers:erase",
     "events:publish",
+    "roles:read",
+    "roles:write",
     "topics:write",
     "users:write",
     "webhooks:write",
 }
 
-ROLES: dict[str, frozenset[str]] = {"customer": CUSTOMER, "staff": STAFF, "admin": ADMIN}
+# A part of what staff do, each for those who do nothing else.
+SUPPORT = frozenset(
+    {
+        "customers:read",
+        "inventory:read",
+        "notifications:read",
+        "notifications:write",
+        "orders:credit",
+        "orders:discount",
+        "orders:read",
+        "orders:write",
+        "payments:read",
+    }
+)
+FULFILMENT = frozenset({"inventory:read", "inventory:write", "orders:read", "orders:ship"})
+CATALOGUE = frozenset({"catalog:write", "inventory:read", "reports:read"})
+ACCOUNTING = frozenset({"orders:read", "payments:read", "payments:write", "reports:read"})
+
+# Roles of the code; a shop can make others of its own (users keeps them, everybody hears of them).
+ROLES: dict[str, frozenset[str]] = {
+    "customer": CUSTOMER,
+    "accountant": ACCOUNTING,
+    "catalogue-manager": CATALOGUE,
+    "fulfilment": FULFILMENT,
+    "support": SUPPORT,
+    "staff": STAFF,
+    "admin": ADMIN,
+}
 
 # What a service may do on its own, beside the routes that are for services only.
 SERVICE = frozenset({"notifications:send"})

@@ -122,6 +122,22 @@ class AccessChanged(_AboutUser, frozen=True, kw_only=True):
     not_before: datetime
 
 
+class RoleChanged(Event, frozen=True, kw_only=True):
+    """What a role of the shop's own may do has changed; None: the role has ended."""
+
+    type: ClassVar[str] = "users.role_changed.v1"
+    last_value: ClassVar[bool] = True
+
+    role: str
+    version: int
+    permissions: tuple[str, ...] | None = None
+
+    @property
+    def key(self) -> str:
+        """See Event."""
+        return self.role
+
+
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of users to ``POST /api/v1/auth/links/{token_id}``, for service tokens only."""
 

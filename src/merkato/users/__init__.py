@@ -1,11 +1,12 @@
 """Users: accounts, addresses, logins, and the tokens by which everybody else knows who calls.
 
 Owns     users, addresses, sessions, refresh_tokens, email_tokens, tries, api_keys,
-         the audit trail
+         roles, the audit trail
 Says     UserRegistered, RegistrationRepeated, EmailVerificationRequested,
          PasswordResetRequested, RefreshTokenReused, EmailChanged, StaffInvited, AccessChanged,
-         UserErased
+         RoleChanged, UserErased
 Hears    ActionNoted of every service
 Asks     nobody
-Answers  /api/v1/auth, /api/v1/me, /api/v1/users, /api/v1/api-keys, /api/v1/audit-trail
+Answers  /api/v1/auth, /api/v1/me, /api/v1/users, /api/v1/api-keys, /api/v1/audit-trail,
+         /api/v1/roles, /api/v1/permissions
 """

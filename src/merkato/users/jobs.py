@@ -1,9 +1,11 @@
 """What users does by the clock: forget what ran out."""
 
 from merkato.chassis.service import Every, Resources
+from merkato.users.actions import roles
 from merkato.users.store import logins as store
 
 FORGET_EVERY_S = 600.0
+TELL_ROLES_EVERY_S = 86_400.0
 
 
 async def forget(resources: Resources) -> int:
@@ -17,4 +19,14 @@ async def forget(resources: Resources) -> int:
         )
 
 
-JOBS = (Every("forget", FORGET_EVERY_S, forget),)
+async def tell_roles(resources: Resources) -> int:
+    """Publish the shop's own roles once more."""
+    async with resources.db.transaction() as tx:
+        await roles.tell_again(tx)
+    return 0
+
+
+JOBS = (
+    Every("forget", FORGET_EVERY_S, forget),
+    Every("tell-roles", TELL_ROLES_EVERY_S, tell_roles),
+)

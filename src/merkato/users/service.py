@@ -11,6 +11,7 @@ from merkato.contracts.users import (
     PasswordResetRequested,
     RefreshTokenReused,
     RegistrationRepeated,
+    RoleChanged,
     StaffInvited,
     UserErased,
     UserRegistered,
@@ -41,13 +42,13 @@ def service(config: Config) -> Service:
         name="users",
         prefixes=(
             "/api/v1/auth", "/api/v1/me", "/api/v1/users", "/api/v1/api-keys",
-            "/api/v1/audit-trail",
+            "/api/v1/audit-trail", "/api/v1/roles", "/api/v1/permissions",
         ),
         routes=http.ROUTES,
         says=(
             UserRegistered, RegistrationRepeated, EmailVerificationRequested,
             PasswordResetRequested, RefreshTokenReused, EmailChanged, StaffInvited, AccessChanged,
-            UserErased,
+            RoleChanged, UserErased,
         ),
         hears=HEARS,
         jobs=jobs.JOBS,

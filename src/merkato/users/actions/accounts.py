@@ -21,7 +21,7 @@ from merkato.contracts.problem import (
 )
 from merkato.contracts.users import RegistrationRepeated, UserErased, UserRegistered
 from merkato.contracts.values import Address
-from merkato.users.actions import logins, recovery
+from merkato.users.actions import logins, recovery, roles
 from merkato.users.domain.people import (
     ADDRESSES_MAX,
     Account,
@@ -29,6 +29,7 @@ from merkato.users.domain.people import (
     check_admin_remains,
     email_key,
 )
+from merkato.users.domain.roles import check_grants
 from merkato.users.store import accounts as store
 from merkato.users.store import keys as key_store
 from merkato.users.store import logins as login_store
@@ -121,6 +122,8 @@ async def set_access(
     if account.erased_at is not None:
         raise StateConflict("This user was erased.")
     new = msgspec.structs.replace(account, **changes)
+    if (new.role, new.blocked) != (account.role, account.blocked):
+        await _check_rank(tx, caller, account, new.role)
     if account.id in admins and (new.blocked or new.role != "admin"):
         check_admin_remains(admins, account.id)
     await store.set_access(tx, user_id, new.role, new.blocked, new.metadata)
@@ -134,6 +137,14 @@ async def set_access(
     changed = await store.by_id(tx, user_id)
     assert changed is not None, "locked"
     return changed
+
+
+async def _check_rank(tx: Tx, caller: Caller, account: Account, role: str) -> None:
+    """Nobody raises anybody above themself, and nobody touches who stands above them."""
+    granted = await roles.grantable(tx, role)
+    if granted is None:
+        raise Validation.at("/role", "There is no such role.")
+    check_grants(granted | await roles.permissions(tx, account.role), caller.permissions)
 
 
 def _staff_view(account: Account) -> dict[str, Any]:
@@ -163,6 +174,7 @@ async def erase(tx: Tx, caller: Caller, user_id: UUID, expected_version: int | N
         await login_store.drop_email_tokens(tx, user_id, purpose)
     await forgetting.note(tx, [user_id], [])
     if caller.user_id != user_id:
+        check_grants(await roles.permissions(tx, account.role), caller.permissions)
         note(tx, caller, "users.user_erased", f"user:{user_id}")
     say(tx, UserErased(user_id=user_id))
     await logins.refuse_older(tx, user_id)

@@ -10,10 +10,9 @@ from merkato.chassis.ids import new_id
 from merkato.chassis.keys import key_hash
 from merkato.chassis.tokens import Caller
 from merkato.chassis.trail import note
-from merkato.contracts.permissions import ROLES
 from merkato.contracts.problem import Forbidden, NotFound, Validation
 from merkato.contracts.users import KeyGrant
-from merkato.users.actions import accounts
+from merkato.users.actions import accounts, roles
 from merkato.users.domain.keys import ApiKey, check_scopes
 from merkato.users.store import keys as store
 
@@ -66,6 +65,6 @@ async def grant(tx: Tx, hash_: bytes) -> KeyGrant:
     if found is None or found.blocked:
         raise NotFound("There is no such API key, or no longer.")
     await store.note_use(tx, found.id)
-    allowed = ROLES.get(found.role, frozenset())
+    allowed = await roles.permissions(tx, found.role)
     left = tuple(scope for scope in found.scopes if scope in allowed)
     return KeyGrant(id=found.id, scopes=left, expires_at=found.expires_at)

@@ -3,15 +3,12 @@
 import re
 import unicodedata
 from datetime import datetime
-from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from merkato.contracts.problem import StateConflict, Validation
 from merkato.contracts.values import Address
-
-Role = Literal["customer", "staff", "admin"]
 
 ADDRESSES_MAX = 50  # per user
 
@@ -28,7 +25,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     locale: str
     password_hash: str | None
-    role: Role
+    role: str
     blocked: bool
     metadata: dict[str, str]
     version: int

@@ -1,5 +1,5 @@
 """The routes of users, by who calls them."""
 
-from merkato.users.http import auth, keys, me, staff, trail
+from merkato.users.http import auth, keys, me, roles, staff, trail
 
-ROUTES = (*auth.ROUTES, *me.ROUTES, *staff.ROUTES, *keys.ROUTES, *trail.ROUTES)
+ROUTES = (*auth.ROUTES, *me.ROUTES, *staff.ROUTES, *keys.ROUTES, *trail.ROUTES, *roles.ROUTES)

@@ -24,8 +24,9 @@ from merkato.chassis.tokens import Caller
 from merkato.contracts.problem import NotFound
 from merkato.contracts.values import Metadata
 from merkato.users.actions import accounts
-from merkato.users.domain.people import Account, Role
+from merkato.users.domain.people import Account
 from merkato.users.http.me import changes, private
+from merkato.users.http.roles import RoleName
 from merkato.users.store import accounts as store
 
 Search = Annotated[str | None, Parameter(min_length=1, max_length=200)]
@@ -49,7 +50,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 class UserChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Body of ``PATCH /users/{id}``: what is left out stays."""
 
-    role: Role | UnsetType = UNSET
+    role: RoleName | UnsetType = UNSET
     blocked: bool | UnsetType = UNSET
     metadata: Metadata | UnsetType = UNSET
 
@@ -63,7 +64,7 @@ def view(account: Account) -> User:
 async def list_users(
     db: Database,
     q: Search = None,
-    role: Role | None = None,
+    role: RoleName | None = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response[Page[User]]:

@@ -8,7 +8,7 @@ import msgspec
 
 from merkato.chassis.db import Row, Tx
 from merkato.contracts.values import Address
-from merkato.users.domain.people import Account, Role, SavedAddress
+from merkato.users.domain.people import Account, SavedAddress
 
 
 def _account(row: Row | None) -> Account | None:
@@ -24,7 +24,7 @@ on conflict (email_key) do nothing returning id
 
 async def insert(
     tx: Tx, user_id: UUID, email: str, key: str, name: str | None, locale: str, hash_: str,
-    role: Role,
+    role: str,
 ) -> bool:  # fmt: skip
     """Add an account unless its address has one. Waits for others who add that address."""
     row = await tx.fetchrow(INSERT, user_id, email, key, name, locale, hash_, role)
@@ -110,7 +110,7 @@ update users set role = $2, blocked = $3, metadata = $4, version = version + 1 w
 
 
 async def set_access(
-    tx: Tx, user_id: UUID, role: Role, blocked: bool, metadata: dict[str, str]
+    tx: Tx, user_id: UUID, role: str, blocked: bool, metadata: dict[str, str]
 ) -> None:
     """Write what staff may change."""
     await tx.execute(ACCESS, user_id, role, blocked, metadata)
@@ -177,7 +177,7 @@ select id, email, email_key, email_verified, name, locale, password_hash, role, 
 
 
 async def page(
-    tx: Tx, q: str | None, role: Role | None, after: tuple[datetime, UUID] | None, limit: int
+    tx: Tx, q: str | None, role: str | None, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[Account]:
     """Give accounts, newest first, whose address or name holds `q` (in lower case)."""
     at, last = after or (None, None)
