@@ -43,6 +43,9 @@ class Users(msgspec.Struct, frozen=True, kw_only=True):
     argon2_concurrency: int = 2  # hashes computed at once in this process
     login_failures_max: int = 10  # failed logins per account and window, then pauses
     login_window_s: int = 900  # length of that window, and the longest pause
+    totp_key: str = ""  # seals second factors; at least 32 characters; empty: none are offered
+    staff_totp: bool = False  # staff must have a second factor; until then they are customers
+    invitation_s: int = 7 * 86_400  # life of an invitation to become staff
     spray_failures_max: int = 100  # failed logins with one password per window and process
 
 

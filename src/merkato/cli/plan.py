@@ -40,6 +40,9 @@ def furnished(asked: Config, engines: Engines) -> Config:
     orders = asked.orders
     if not orders.token_secret:
         orders = msgspec.structs.replace(orders, token_secret=kept.order_token)
+    users = asked.users
+    if not users.totp_key:
+        users = msgspec.structs.replace(users, totp_key=kept.totp)
     storefront = asked.storefront
     if not storefront.session_secret:
         storefront = msgspec.structs.replace(storefront, session_secret=kept.session)
@@ -54,6 +57,7 @@ def furnished(asked: Config, engines: Engines) -> Config:
         database_urls=engines.database_urls | dict(asked.database_urls),
         nats_urls=engines.nats_urls | dict(asked.nats_urls),
         keys=keys,
+        users=users,
         orders=orders,
         storefront=storefront,
     )
@@ -144,6 +148,9 @@ def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str])
     # payments shows a guest the payment of an order by the order's token, so it has the key too
     own_orders = settings.orders if name in ("orders", "payments") else config.Orders()
     own_payments = settings.payments if name == "payments" else config.Payments()
+    own_users = settings.users
+    if name != "users":
+        own_users = msgspec.structs.replace(own_users, totp_key="")
     own_pages = settings.storefront if name in ("storefront", "admin") else config.Storefront()
     return msgspec.structs.replace(
         settings,
@@ -154,6 +161,7 @@ def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str])
         database_urls=_only(settings.database_urls, name),
         nats_urls=_only(settings.nats_urls, name),
         keys=Keys(signing=_only(settings.keys.signing, name), published=settings.keys.published),
+        users=own_users,
         orders=own_orders,
         payments=own_payments,
         storefront=own_pages,

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from merkato.chassis.seal import Seal
 from merkato.chassis.service import Resources, Service
-from merkato.config import Config
+from merkato.config import Config, Users
 from merkato.contracts.users import (
     AccessChanged,
     EmailChanged,
@@ -23,6 +24,15 @@ from merkato.users.actions.recovery import Links
 from merkato.users.handlers import HEARS
 from merkato.users.http.auth import published
 
+KEY_CHARS_MIN = 32
+
+
+def sealing(settings: Users) -> Seal | None:
+    """Give what seals second factors. Raises ValueError for a key that is too short."""
+    if len(settings.totp_key) < KEY_CHARS_MIN and (settings.totp_key or settings.staff_totp):
+        raise ValueError(f"users.totp_key needs at least {KEY_CHARS_MIN} characters")
+    return Seal(settings.totp_key, "second factors") if settings.totp_key else None
+
 
 def service(config: Config) -> Service:
     """Put the service together. Where it runs, it needs its signing key in the configuration."""
@@ -35,6 +45,7 @@ def service(config: Config) -> Service:
             "passwords": Passwords(config.users, config.notifications.shop_name),
             "spray": Spray(config.users),
             "links": Links(config.keys.signing["users"], config.public_url),
+            "seal": sealing(config.users),
             "keys": published(config.keys.published.get("users", ())),
         }
 

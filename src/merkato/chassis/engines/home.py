@@ -21,6 +21,7 @@ class Secrets(msgspec.Struct, kw_only=True):
     nats: dict[str, str] = {}  # user ('admin' or a service) -> password
     signing: dict[str, dict[str, str]] = {}  # service -> private Ed25519 JWK with `kid`
     order_token: str = ""  # HMAC key of order and cart tokens
+    totp: str = ""  # seals second factors
     session: str = ""  # seals what browsers keep for the pages
     stripe_key: str = ""  # API key of the stand-in card processor
     stripe_webhook_secret: str = ""  # signs the stand-in's webhooks
@@ -86,6 +87,7 @@ class Home:
             if service not in kept.signing:
                 kept.signing[service] = _new_key()
         kept.order_token = kept.order_token or secrets.token_urlsafe(48)
+        kept.totp = kept.totp or secrets.token_urlsafe(48)
         kept.session = kept.session or secrets.token_urlsafe(48)
         kept.stripe_key = kept.stripe_key or f"sk_test_{secrets.token_hex(16)}"
         kept.stripe_webhook_secret = kept.stripe_webhook_secret or f"whsec_{secrets.token_hex(24)}"

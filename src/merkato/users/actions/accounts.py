@@ -21,7 +21,7 @@ from merkato.contracts.problem import (
 )
 from merkato.contracts.users import RegistrationRepeated, UserErased, UserRegistered
 from merkato.contracts.values import Address
-from merkato.users.actions import logins, recovery, roles
+from merkato.users.actions import logins, recovery, roles, second_factors
 from merkato.users.domain.people import (
     ADDRESSES_MAX,
     Account,
@@ -170,7 +170,8 @@ async def erase(tx: Tx, caller: Caller, user_id: UUID, expected_version: int | N
     await store.delete_addresses(tx, user_id)
     await login_store.delete_sessions(tx, user_id)
     await key_store.revoke_of(tx, user_id)
-    for purpose in ("verify", "reset"):
+    await second_factors.drop(tx, account)
+    for purpose in ("verify", "reset", "email"):
         await login_store.drop_email_tokens(tx, user_id, purpose)
     await forgetting.note(tx, [user_id], [])
     if caller.user_id != user_id:
@@ -178,6 +179,17 @@ async def erase(tx: Tx, caller: Caller, user_id: UUID, expected_version: int | N
         note(tx, caller, "users.user_erased", f"user:{user_id}")
     say(tx, UserErased(user_id=user_id))
     await logins.refuse_older(tx, user_id)
+
+
+async def drop_second_factor(tx: Tx, caller: Caller, user_id: UUID) -> None:
+    """Take somebody's second factor away. A repeat does nothing. Raises NotFound and Forbidden."""
+    account = await store.lock(tx, user_id)
+    if account is None:
+        raise NotFound("There is no such user.")
+    check_grants(await roles.permissions(tx, account.role), caller.permissions)
+    if await second_factors.drop(tx, account):
+        note(tx, caller, "users.second_factor_removed", f"user:{user_id}")
+        await logins.end_all(tx, user_id)
 
 
 async def add_address(tx: Tx, account: Account, written: Address, default: bool) -> SavedAddress:

@@ -14,26 +14,33 @@ import msgspec
 from merkato.chassis.db import Tx
 from merkato.chassis.ids import new_id
 from merkato.chassis.outbox import say
+from merkato.chassis.seal import Seal
 from merkato.chassis.tokens import AUDIENCE, Tokens
 from merkato.config import Users
 from merkato.contracts.problem import Forbidden, RateLimited, Unauthenticated
 from merkato.contracts.users import AccessChanged, RefreshTokenReused
+from merkato.users.actions import roles, second_factors
 from merkato.users.domain.people import Account
 from merkato.users.domain.sessions import judge_refresh
 from merkato.users.domain.tries import try_login
 from merkato.users.store import accounts
 from merkato.users.store import logins as store
+from merkato.users.store import second_factors as factors
 
 SPRAYED_MAX = 10_000  # passwords remembered
 
 
 class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a login (RFC 6749, 5.1). The access token lives `expires_in` seconds."""
+    """The answer to a login (RFC 6749, 5.1). The access token lives `expires_in` seconds.
+
+    `second_factor_due`: this shop wants staff to have one; until then they are as customers.
+    """
 
     access_token: str
     refresh_token: str
     token_type: str = "Bearer"
     expires_in: int
+    second_factor_due: bool = False
 
 
 class Spray:
@@ -93,18 +100,21 @@ async def forgive(tx: Tx, email_key: str) -> None:
 
 
 async def log_in(
-    tx: Tx, verified: Account, new_hash: str | None, tokens: Tokens, settings: Users
-) -> TokenPair:
+    tx: Tx, verified: Account, new_hash: str | None, code: str | None, seal: Seal | None,
+    tokens: Tokens, settings: Users,
+) -> TokenPair:  # fmt: skip
     """Begin a session for an account as it was when its password was verified.
 
     `new_hash` replaces a hash of older parameters. Raises Unauthenticated when the password was
-    changed meanwhile, Forbidden for a blocked account.
+    changed meanwhile or `code` is wrong, SecondFactorRequired, Forbidden for a blocked account.
     """
     account = await accounts.lock(tx, verified.id)
     if account is None or account.password_hash != verified.password_hash:
         raise Unauthenticated("The password was changed just now.")
     if account.blocked:
         raise Forbidden("This account is blocked.")
+    if not await second_factors.ask(tx, account, code, seal):
+        raise Unauthenticated("The code is wrong, or was used.")
     if new_hash is not None:
         await accounts.set_password(tx, account.id, new_hash)
     assert account.email_key is not None, "it has a password, so it is not erased"
@@ -113,7 +123,7 @@ async def log_in(
     await store.open_session(
         tx, session_id, account.id, secrets.token_bytes(32), _hash(token), settings.refresh_token_s
     )
-    return _pair(account, session_id, token, tokens, settings)
+    return await _pair(tx, account, session_id, token, tokens, settings)
 
 
 async def refresh(tx: Tx, token: str, tokens: Tokens, settings: Users) -> TokenPair | None:
@@ -140,7 +150,7 @@ async def refresh(tx: Tx, token: str, tokens: Tokens, settings: Users) -> TokenP
             return None
         case "refused":
             return None
-    return _pair(account, shown.session_id, successor, tokens, settings)
+    return await _pair(tx, account, shown.session_id, successor, tokens, settings)
 
 
 def _warn(tx: Tx, account: Account, session_id: UUID) -> None:
@@ -165,6 +175,14 @@ async def revoke(tx: Tx, token: str) -> None:
         await refuse_older(tx, user_id)
 
 
+async def end(tx: Tx, user_id: UUID, session_id: UUID) -> bool:
+    """End one session of a locked account; False when there is none that goes on."""
+    ended = await store.end_own_session(tx, user_id, session_id)
+    if ended:
+        await refuse_older(tx, user_id)
+    return ended
+
+
 async def end_all(tx: Tx, user_id: UUID) -> None:
     """End all sessions of a locked account and refuse its access tokens everywhere."""
     await store.end_sessions(tx, user_id)
@@ -182,18 +200,28 @@ async def refuse_older(tx: Tx, user_id: UUID) -> None:
     )
 
 
-def _pair(
-    account: Account, session_id: UUID, token: str, tokens: Tokens, settings: Users
+async def _pair(
+    tx: Tx, account: Account, session_id: UUID, token: str, tokens: Tokens, settings: Users
 ) -> TokenPair:
+    due = (
+        settings.staff_totp
+        and bool(await roles.permissions(tx, account.role))
+        and not await factors.is_on(tx, account.id)
+    )
     claims = {
         "sub": str(account.id),
-        "role": account.role,
+        "role": "customer" if due else account.role,
         "sid": str(session_id),
         "email_verified": account.email_verified,
         "iat": max(int(time.time()), int(account.not_before.timestamp())),
     }
     access = tokens.sign(claims, audience=AUDIENCE, seconds=settings.access_token_s)
-    return TokenPair(access_token=access, refresh_token=token, expires_in=settings.access_token_s)
+    return TokenPair(
+        access_token=access,
+        refresh_token=token,
+        expires_in=settings.access_token_s,
+        second_factor_due=due,
+    )
 
 
 def _hash(token: str) -> bytes:

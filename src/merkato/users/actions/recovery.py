@@ -11,14 +11,24 @@ from merkato.chassis.ids import new_id
 from merkato.chassis.outbox import say
 from merkato.config import Users
 from merkato.contracts.problem import Gone, NotFound
-from merkato.contracts.users import EmailVerificationRequested, Link, PasswordResetRequested
+from merkato.contracts.users import (
+    EmailChanged,
+    EmailVerificationRequested,
+    Link,
+    PasswordResetRequested,
+    RegistrationRepeated,
+)
 from merkato.users.actions import logins
 from merkato.users.domain.people import Account
 from merkato.users.domain.tries import try_mail
 from merkato.users.store import accounts
 from merkato.users.store import logins as store
 
-PAGES = {"verify": "verify-email", "reset": "reset-password"}
+PAGES = {
+    "verify": "verify-email",
+    "email": "verify-email",
+    "reset": "reset-password",
+}
 
 
 class Links:
@@ -128,11 +138,66 @@ async def reset_password(tx: Tx, token_id: UUID, user_id: UUID, hash_: str) -> N
     await logins.forgive(tx, account.email_key)
 
 
+async def hold_address(tx: Tx, key: str) -> None:
+    """Keep others from taking an address, by registering or otherwise, until this commits."""
+    await store.lock_tries(tx, logins.tried("register", key))
+
+
+async def ask_email_change(tx: Tx, account: Account, email: str, key: str, settings: Users) -> None:
+    """Ask the owner of another address whether a locked account may have it.
+
+    If that address has an account, its owner is told as of a repeated registration.
+    """
+    if key == account.email_key or not await is_mail_due(tx, "change-email", key):
+        return
+    known = await accounts.by_key(tx, key)
+    if known is not None and known.email is not None:
+        say(
+            tx,
+            RegistrationRepeated(
+                user_id=known.id, request_id=new_id(),
+                email=known.email, name=known.name, locale=known.locale,
+            ),
+        )  # fmt: skip
+        return
+    token_id = new_id()
+    await store.drop_email_tokens(tx, account.id, "email")
+    await store.add_email_token(
+        tx, token_id, account.id, "email", settings.email_token_s, (email, key)
+    )
+    say(
+        tx,
+        EmailVerificationRequested(
+            user_id=account.id, token_id=token_id,
+            email=email, name=account.name, locale=account.locale,
+        ),
+    )  # fmt: skip
+
+
 async def verify_email(tx: Tx, token_id: UUID) -> None:
-    """Note that an address is right, once per link. Raises Gone."""
+    """Note that an address is right, once per link; another one becomes the account's. Raises Gone.
+
+    The former address is told, and links that were sent there end.
+    """
     found = await store.email_token(tx, token_id)
-    if found is None or await accounts.lock(tx, found.user_id) is None:
+    if found is None or found.purpose == "reset":
         raise _gone()
-    if not await store.use_email_token(tx, token_id, "verify"):
+    await hold_address(tx, found.email_key)
+    account = await accounts.lock(tx, found.user_id)
+    if account is None or not await store.use_email_token(tx, token_id, found.purpose):
         raise _gone()
-    await accounts.set_verified(tx, found.user_id)
+    if found.purpose == "verify":
+        await accounts.set_verified(tx, account.id)
+        return
+    if await accounts.by_key(tx, found.email_key) is not None or account.email is None:
+        raise _gone()
+    for purpose in ("verify", "reset", "email"):
+        await store.drop_email_tokens(tx, account.id, purpose)
+    await accounts.set_email(tx, account.id, found.email, found.email_key)
+    say(
+        tx,
+        EmailChanged(
+            user_id=account.id, change_id=token_id, email=account.email, new_email=found.email,
+            name=account.name, locale=account.locale,
+        ),
+    )  # fmt: skip

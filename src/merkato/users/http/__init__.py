@@ -1,5 +1,13 @@
 """The routes of users, by who calls them."""
 
-from merkato.users.http import auth, keys, me, roles, staff, trail
+from merkato.users.http import auth, keys, me, roles, security, staff, trail
 
-ROUTES = (*auth.ROUTES, *me.ROUTES, *staff.ROUTES, *keys.ROUTES, *trail.ROUTES, *roles.ROUTES)
+ROUTES = (
+    *auth.ROUTES,
+    *me.ROUTES,
+    *staff.ROUTES,
+    *keys.ROUTES,
+    *trail.ROUTES,
+    *roles.ROUTES,
+    *security.ROUTES,
+)

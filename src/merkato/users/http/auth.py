@@ -14,6 +14,7 @@ from litestar import Response, get, post
 
 from merkato.chassis.db import Database
 from merkato.chassis.http import ANYONE, SERVICE
+from merkato.chassis.seal import Seal
 from merkato.chassis.tokens import Tokens
 from merkato.config import Users
 from merkato.contracts.problem import Unauthenticated
@@ -32,6 +33,7 @@ PUBLIC_MEMBERS = ("kty", "crv", "x", "kid")
 
 # Bounds what is folded and hashed at all; how long a password may be is a rule of domain.
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)]
+Code = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 OpaqueToken = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -51,10 +53,11 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of ``POST /auth/token``."""
+    """Body of ``POST /auth/token``; `code`: of the authenticator, or a recovery code."""
 
     email: Email
     password: Password
+    code: Code | None = None
 
 
 class Refresh(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,8 +126,11 @@ async def log_in(
     spray: Spray,
     tokens: Tokens,
     settings: Users,
+    seal: Seal | None,
 ) -> Response[TokenPair]:
     """Log in.
+
+    401 `second-factor-required` when the password is right and a code is needed too.
 
     401 for a wrong password and for an unknown address alike, 403 when the account is blocked,
     429 with Retry-After after too many failures; they are counted per address, known or not, and
@@ -142,7 +148,7 @@ async def log_in(
         raise Unauthenticated("The e-mail address or the password is wrong.")
     new_hash = await passwords.hash(password) if passwords.is_outdated(hash_) else None
     async with db.transaction() as tx:
-        pair = await logins.log_in(tx, account, new_hash, tokens, settings)
+        pair = await logins.log_in(tx, account, new_hash, data.code, seal, tokens, settings)
     return Response(pair, headers=NO_STORE)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.params import Parameter
 from msgspec import UNSET, UnsetType
 
@@ -108,4 +108,11 @@ async def erase_user(user_id: UUID, caller: Caller, db: Database) -> None:
         await accounts.erase(tx, caller, user_id)
 
 
-ROUTES: tuple[Any, ...] = (list_users, read_user, change_user, erase_user)
+@delete("/api/v1/users/{user_id:uuid}/totp", policy=staff("users:write"), status_code=204)
+async def remove_second_factor(user_id: UUID, caller: Caller, db: Database) -> None:
+    """Free somebody who lost authenticator and recovery codes; all sessions end. Harmless again."""
+    async with db.transaction() as tx:
+        await accounts.drop_second_factor(tx, caller, user_id)
+
+
+ROUTES: tuple[Any, ...] = (list_users, read_user, change_user, erase_user, remove_second_factor)

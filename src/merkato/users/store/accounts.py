@@ -142,6 +142,17 @@ async def set_password(tx: Tx, user_id: UUID, hash_: str) -> None:
     await tx.execute(PASSWORD, user_id, hash_)
 
 
+SET_EMAIL = """
+update users set email = $2, email_key = $3, email_verified = true, version = version + 1
+ where id = $1
+"""
+
+
+async def set_email(tx: Tx, user_id: UUID, email: str, key: str) -> None:
+    """Give an account another address, which its owner has confirmed."""
+    await tx.execute(SET_EMAIL, user_id, email, key)
+
+
 VERIFIED = "update users set email_verified = true, version = version + 1 where id = $1"
 
 

@@ -86,6 +86,17 @@ async def end_session(tx: Tx, session_id: UUID, reason: str) -> bool:
     return await tx.execute(END_SESSION, session_id, reason) == 1
 
 
+END_OWN_SESSION = """
+update sessions set ended_at = clock_timestamp(), end_reason = 'revoked'
+ where user_id = $1 and id = $2 and ended_at is null
+"""
+
+
+async def end_own_session(tx: Tx, user_id: UUID, session_id: UUID) -> bool:
+    """End a session of a user; False when it had ended or is somebody else's."""
+    return await tx.execute(END_OWN_SESSION, user_id, session_id) == 1
+
+
 END_SESSIONS = """
 update sessions set ended_at = clock_timestamp(), end_reason = 'access-changed'
  where user_id = $1 and ended_at is null
@@ -108,13 +119,14 @@ async def delete_sessions(tx: Tx, user_id: UUID) -> None:
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """A login, as its user may see it."""
 
+    id: UUID
     began_at: datetime
     refreshed_at: datetime
     ended_at: datetime | None
 
 
 SESSIONS = """
-select began_at, refreshed_at, ended_at from sessions where user_id = $1
+select id, began_at, refreshed_at, ended_at from sessions where user_id = $1
  order by began_at, id limit 1000
 """
 
@@ -124,29 +136,47 @@ async def sessions(tx: Tx, user_id: UUID) -> list[Session]:
     return [msgspec.convert(dict(row), Session) for row in await tx.fetch(SESSIONS, user_id)]
 
 
+OPEN_SESSIONS = """
+select id, began_at, refreshed_at, ended_at from sessions s
+ where user_id = $1 and ended_at is null
+   and exists (select from refresh_tokens t
+                where t.session_id = s.id and t.expires_at > clock_timestamp())
+ order by began_at desc, id desc limit 1000
+"""
+
+
+async def open_sessions(tx: Tx, user_id: UUID) -> list[Session]:
+    """Give the logins that go on, newest first."""
+    return [msgspec.convert(dict(row), Session) for row in await tx.fetch(OPEN_SESSIONS, user_id)]
+
+
 ADD_EMAIL_TOKEN = """
-insert into email_tokens (id, user_id, purpose, expires_at)
-values ($1, $2, $3, clock_timestamp() + make_interval(secs => $4))
+insert into email_tokens (id, user_id, purpose, expires_at, email, email_key)
+values ($1, $2, $3, clock_timestamp() + make_interval(secs => $4), $5, $6)
 """
 
 
 async def add_email_token(
-    tx: Tx, token_id: UUID, user_id: UUID, purpose: str, seconds: int
-) -> None:
-    """Add a token for a link."""
-    await tx.execute(ADD_EMAIL_TOKEN, token_id, user_id, purpose, seconds)
+    tx: Tx, token_id: UUID, user_id: UUID, purpose: str, seconds: int,
+    address: tuple[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Add a token for a link; `address`: another one, and its key, that the link confirms."""
+    email, key = address or (None, None)
+    await tx.execute(ADD_EMAIL_TOKEN, token_id, user_id, purpose, seconds, email, key)
 
 
 class EmailToken(NamedTuple):
-    """What a link that can still be used is for."""
+    """What a link that can still be used is for, and the address it was sent to."""
 
     purpose: str
     user_id: UUID
     email: str
+    email_key: str
 
 
 EMAIL_TOKEN = """
-select t.purpose, t.user_id, u.email from email_tokens t join users u on u.id = t.user_id
+select t.purpose, t.user_id, coalesce(t.email, u.email), coalesce(t.email_key, u.email_key)
+  from email_tokens t join users u on u.id = t.user_id
  where t.id = $1 and t.used_at is null and t.expires_at > clock_timestamp()
    and u.erased_at is null
 """
