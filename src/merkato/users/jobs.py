@@ -2,6 +2,7 @@
 
 from merkato.chassis.service import Every, Resources
 from merkato.users.actions import roles
+from merkato.users.store import invitations
 from merkato.users.store import logins as store
 
 FORGET_EVERY_S = 600.0
@@ -16,6 +17,7 @@ async def forget(resources: Resources) -> int:
             + await store.prune_refresh_tokens(tx)
             + await store.prune_email_tokens(tx)
             + await store.prune_tries(tx)
+            + await invitations.prune(tx)
         )
 
 

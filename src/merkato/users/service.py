@@ -53,7 +53,7 @@ def service(config: Config) -> Service:
         name="users",
         prefixes=(
             "/api/v1/auth", "/api/v1/me", "/api/v1/users", "/api/v1/api-keys",
-            "/api/v1/audit-trail", "/api/v1/roles", "/api/v1/permissions",
+            "/api/v1/audit-trail", "/api/v1/roles", "/api/v1/permissions", "/api/v1/invitations",
         ),
         routes=http.ROUTES,
         says=(

@@ -31,6 +31,7 @@ from merkato.users.domain.people import (
 )
 from merkato.users.domain.roles import check_grants
 from merkato.users.store import accounts as store
+from merkato.users.store import invitations as invitation_store
 from merkato.users.store import keys as key_store
 from merkato.users.store import logins as login_store
 
@@ -171,9 +172,10 @@ async def erase(tx: Tx, caller: Caller, user_id: UUID, expected_version: int | N
     await login_store.delete_sessions(tx, user_id)
     await key_store.revoke_of(tx, user_id)
     await second_factors.drop(tx, account)
+    invited = await invitation_store.forget(tx, account.email_key)
     for purpose in ("verify", "reset", "email"):
         await login_store.drop_email_tokens(tx, user_id, purpose)
-    await forgetting.note(tx, [user_id], [])
+    await forgetting.note(tx, [user_id, *invited], [])
     if caller.user_id != user_id:
         check_grants(await roles.permissions(tx, account.role), caller.permissions)
         note(tx, caller, "users.user_erased", f"user:{user_id}")

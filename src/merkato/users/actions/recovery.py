@@ -21,13 +21,14 @@ from merkato.contracts.users import (
 from merkato.users.actions import logins
 from merkato.users.domain.people import Account
 from merkato.users.domain.tries import try_mail
-from merkato.users.store import accounts
+from merkato.users.store import accounts, invitations
 from merkato.users.store import logins as store
 
 PAGES = {
     "verify": "verify-email",
     "email": "verify-email",
     "reset": "reset-password",
+    "invite": "accept-invitation",
 }
 
 
@@ -110,9 +111,12 @@ async def forget_password(tx: Tx, email_key: str, settings: Users) -> None:
 async def link(tx: Tx, token_id: UUID, links: Links) -> Link:
     """Give the link for a mail; the same at every asking. Raises NotFound when it is useless."""
     found = await store.email_token(tx, token_id)
-    if found is None:
+    if found is not None:
+        return Link(url=links.url(token_id, found.purpose))
+    invitation = await invitations.read(tx, token_id)
+    if invitation is None or invitation.state != "open":
         raise NotFound("There is no such link, or no longer.")
-    return Link(url=links.url(token_id, found.purpose))
+    return Link(url=links.url(token_id, "invite"))
 
 
 async def resettable(tx: Tx, token_id: UUID) -> store.EmailToken:

@@ -1,12 +1,13 @@
 """The routes of users, by who calls them."""
 
-from merkato.users.http import auth, keys, me, roles, security, staff, trail
+from merkato.users.http import auth, invitations, keys, me, roles, security, staff, trail
 
 ROUTES = (
     *auth.ROUTES,
     *me.ROUTES,
     *staff.ROUTES,
     *keys.ROUTES,
+    *invitations.ROUTES,
     *trail.ROUTES,
     *roles.ROUTES,
     *security.ROUTES,
