@@ -14,7 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from merkato.chassis.tokens import Tokens
 from merkato.config import Config, Users
+from merkato.contracts.problem import Unauthenticated
 from merkato.users.service import service
 
 EMAIL, PASSWORD = "ada@example.org", "seven plain wooden boats"
@@ -297,3 +299,29 @@ async def test_a_guess_at_a_hash_is_no_token(users):
     guess = hashlib.sha256(users.token.encode()).hexdigest()
     assert await status(users, guess) == 401
     assert await status(users, str(uuid4())) == 401
+
+
+def test_keys_are_rotated_without_anybody_noticing():
+    """The new key is published, then used; the old one goes when its last token has run out."""
+    old, new = OWN, OKPKey.generate_key("Ed25519", {"kid": "users-2"}).as_dict(private=True)
+    public = {kid: {**key, "d": None} for kid, key in (("1", old), ("2", new))}
+    for key in public.values():
+        del key["d"]
+    claims = {"sub": str(uuid4()), "role": "staff"}
+    made = [
+        Tokens("users", key, {}).sign(claims, audience="merkato", seconds=900) for key in (old, new)
+    ]
+
+    def accepts(*kids):
+        verifier = Tokens("orders", None, {"users": [public[kid] for kid in kids]})
+        found = []
+        for token in made:
+            try:
+                found.append(verifier.caller(f"Bearer {token}").role == "staff")
+            except Unauthenticated:
+                found.append(False)
+        return found
+
+    assert accepts("1") == [True, False]
+    assert accepts("1", "2") == [True, True]
+    assert accepts("2") == [False, True]
