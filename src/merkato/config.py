@@ -57,6 +57,21 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     few_below: int = 5  # pieces; fewer than this and more than none is "few"
 
 
+class Seller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who sells, as invoices show it."""
+
+    name: str = "Merkato"  # the firm's name
+    lines: tuple[str, ...] = ()  # street and number, and what belongs to them
+    postal_code: str = ""  # as written in its country
+    city: str = ""  # the firm's seat
+    region: str | None = None  # state or province
+    country: str = ""  # ISO 3166-1 alpha-2
+    tax_id: str | None = None  # VAT number
+    email: str | None = None  # for questions about an invoice
+    phone: str | None = None  # the same, by telephone
+    company: str | None = None  # legal form and registration, if they are to be shown
+
+
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of orders."""
 
@@ -64,6 +79,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     pay_within_s: int = 1_800  # time a customer has to pay an order, from placing
     hold_s: int = 60  # life of a provisional reservation; at least 4 times the request deadline
     watch_after_s: int = 30  # an order that stands still this long is asked about
+    seller: Seller = Seller()  # who sells; invoices show whoever it was when the order was placed
 
 
 class Inventory(msgspec.Struct, frozen=True, kw_only=True):

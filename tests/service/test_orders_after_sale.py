@@ -23,6 +23,7 @@ from merkato.contracts.payments import (
     PaymentVoided,
     RefundFailed,
 )
+from merkato.contracts.trail import ActionNoted
 from merkato.contracts.users import UserErased
 
 STAFF = harness.user_token(role="staff")
@@ -87,6 +88,8 @@ async def test_goods_are_shipped_in_parts_and_arrive(orders):
     timeline = await get(orders, f"orders/{order['id']}/timeline")
     what = [step["what"] for step in timeline["items"]]
     assert what[2:] == ["lines_shipped"] * 2 + ["shipment_delivered"] * 2
+    noted = [entry.action for entry in await orders.said(ActionNoted)]
+    assert noted[:3] == ["orders.lines_shipped"] * 2 + ["orders.shipment_delivered"]
     assert (await post(orders, f"orders/{order['id']}/cancellation", token=TOKEN)).status == 409
 
 

@@ -14,6 +14,7 @@ import structlog
 from merkato.chassis import outbox
 from merkato.chassis.ask import Refusal
 from merkato.chassis.service import Resources
+from merkato.config import Seller
 from merkato.contracts.orders import OrderPlaced
 from merkato.contracts.payments import (
     PaymentAuthorised,
@@ -24,7 +25,7 @@ from merkato.contracts.payments import (
 from merkato.contracts.problem import Problem
 from merkato.orders.actions import life as actions
 from merkato.orders.domain.life import Verdict
-from merkato.orders.store import life
+from merkato.orders.store import life, sellers
 
 log = structlog.get_logger()
 
@@ -96,3 +97,10 @@ def _verdict(known: PaymentState) -> Verdict | None:
             return PaymentDeclined(**about, attempt=known.attempt, reason=why, final=True)
         case _:
             return None
+
+
+async def keep_seller(resources: Resources, *, seller: Seller) -> int:
+    """Note who sells, when that has changed."""
+    async with resources.db.transaction() as tx:
+        await sellers.keep(tx, seller)
+    return 0

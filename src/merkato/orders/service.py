@@ -1,5 +1,7 @@
 """What the orders service is made of. Topology decides in which process it runs."""
 
+from functools import partial
+
 from merkato.chassis.service import Every, Service
 from merkato.config import Config
 from merkato.contracts.orders import (
@@ -55,7 +57,10 @@ def service(config: Config) -> Service:
         ),
         hears=handlers.HEARS,
         forgets=people.forget,
-        jobs=(Every("watch", 5, jobs.watch),),
+        jobs=(
+            Every("watch", 5, jobs.watch),
+            Every("seller", 3_600, partial(jobs.keep_seller, seller=settings.seller)),
+        ),
         asks=("inventory", "payments"),
         provides=lambda resources: {"desk": Desk(resources.db, resources.asks, settings)},
     )

@@ -3,6 +3,7 @@
 from merkato.orders.http.carts import ROUTES as CARTS
 from merkato.orders.http.coupons import ROUTES as COUPONS
 from merkato.orders.http.credits import ROUTES as CREDITS
+from merkato.orders.http.invoices import ROUTES as INVOICES
 from merkato.orders.http.orders import ROUTES as ORDERS
 from merkato.orders.http.people import ROUTES as PEOPLE
 from merkato.orders.http.placing import ROUTES as PLACING
@@ -13,6 +14,7 @@ from merkato.orders.http.shipping import ROUTES as SHIPPING
 from merkato.orders.http.taxes import ROUTES as TAXES
 
 ROUTES = (
-    *CARTS, *COUPONS, *PLACING, *ORDERS, *SHIPMENTS, *RETURNS, *CREDITS, *REPORTS, *PEOPLE,
+    *CARTS, *COUPONS, *PLACING, *ORDERS, *SHIPMENTS, *RETURNS, *CREDITS, *INVOICES, *REPORTS,
+    *PEOPLE,
     *SHIPPING, *TAXES,
 )  # fmt: skip

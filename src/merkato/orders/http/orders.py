@@ -184,10 +184,9 @@ async def cancel_order(
             ):
                 reason = "staff" if by_staff else "customer"
                 await actions.cancel(tx, order_id, reason, now, actor=actor, detail=why)
-            reason = "staff" if by_staff else "customer"
-            await actions.cancel(tx, order_id, reason, now, actor=actor, detail=why)
         if by_staff:
-            note(tx, caller, "orders.order_cancelled", f"order:{order_id}", after=data)
+            after = {"lines": data.lines}
+            note(tx, caller, "orders.order_cancelled", f"order:{order_id}", after=after)
         found = await life.views(tx, [order_id])
         return answer(200, views.from_row(found[order_id]))
 

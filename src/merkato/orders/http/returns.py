@@ -117,7 +117,8 @@ async def request_return(
         async with naming(tx, caller, order_id, data):
             made = await actions.request(tx, order_id, wanted, data.note, receipt, actor, now)
         if caller.may("orders:write"):
-            note(tx, caller, "orders.return_requested", f"order:{order_id}", after=data)
+            what = "orders.return_received" if receipt else "orders.return_requested"
+            note(tx, caller, what, f"return:{made}", after={"order": order_id})
         return await _shown(tx, made, 201)
 
     scope = (actor, f"POST /orders/{order_id}/returns", key)
@@ -173,7 +174,7 @@ async def receive_return(
 
     async def work(tx: Tx) -> Answer:
         await actions.receive(tx, return_id, receipt, caller.principal, datetime.now(UTC))
-        note(tx, caller, "orders.return_received", f"return:{return_id}", after=data)
+        note(tx, caller, "orders.return_received", f"return:{return_id}")
         return await _shown(tx, return_id, 200)
 
     scope = (caller.principal, f"POST /returns/{return_id}/receipt", key)
@@ -207,7 +208,7 @@ async def reject_return(
 
     async def work(tx: Tx) -> Answer:
         await actions.reject(tx, return_id, data.reason, caller.principal, datetime.now(UTC))
-        note(tx, caller, "orders.return_rejected", f"return:{return_id}", after=data)
+        note(tx, caller, "orders.return_rejected", f"return:{return_id}")
         return await _shown(tx, return_id, 200)
 
     scope = (caller.principal, f"POST /returns/{return_id}/rejection", key)

@@ -55,8 +55,8 @@ async def ship(
 
     async def work(tx: Tx) -> Answer:
         now = datetime.now(UTC)
-        await actions.ship(tx, order_id, data.lines, by, caller.principal, now)
-        note(tx, caller, "orders.lines_shipped", f"order:{order_id}", after=data)
+        made = await actions.ship(tx, order_id, data.lines, by, caller.principal, now)
+        note(tx, caller, "orders.lines_shipped", f"order:{order_id}", after={"shipment": made})
         return await _shown(tx, order_id, 201)
 
     scope = (caller.principal, f"POST /orders/{order_id}/shipments", key)
