@@ -19,6 +19,7 @@ from merkato.contracts.orders import (
 from merkato.contracts.payments import (
     PaymentAuthorised,
     PaymentCaptured,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
@@ -300,6 +301,25 @@ async def test_where_the_money_stands(orders):
     refund["refunded_total_minor"] = 3_500
     await orders.hear(PaymentRefunded(**money(order, 2_000), **refund))
     assert await status() == ("refunded", 3_500)
+
+
+async def test_a_lost_dispute_is_credited_under_its_own_name(orders):
+    order = await confirmed(orders)
+    await post(orders, f"orders/{order['id']}/credits", {"amount_minor": 1_000})
+    lost = {"dispute_id": uuid4(), "refunded_total_minor": 4_000}
+    opened_ = PaymentDisputed(**money(order), **lost | {"refunded_total_minor": 0}, state="opened")
+    await orders.hear(opened_)
+    await orders.hear(PaymentDisputed(**money(order), **lost, state="lost"))
+    credit = (await orders.said(OrderCredited))[-1]
+    assert (credit.credit_id, credit.amount_minor) == (lost["dispute_id"], 3_000)
+    shown = await get(orders, f"orders/{order['id']}")
+    assert shown["totals"]["credited_minor"] == 4_000
+    timeline = await get(orders, f"orders/{order['id']}/timeline")
+    what = [step["what"] for step in timeline["items"]]
+    assert what[-3:] == ["dispute_opened", "dispute_lost", "credited"]
+    other = await confirmed(orders)
+    await orders.hear(PaymentDisputed(**money(other), **lost, state="won"))
+    assert len(await orders.said(OrderCredited)) == 2
 
 
 async def test_others_see_nothing_of_it(orders):

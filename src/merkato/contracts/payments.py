@@ -96,6 +96,19 @@ class RefundFailed(_AboutPayment, frozen=True, kw_only=True):
     refunded_total_minor: int | None = None  # what has gone back all the same
 
 
+class PaymentDisputed(_AboutPayment, frozen=True, kw_only=True):
+    """The card's holder denies a charge. `lost`: its money is gone, `amount_minor` of it."""
+
+    type: ClassVar[str] = "payments.payment_disputed.v1"
+    public: ClassVar[tuple[str, ...]] = (
+        *PUBLIC, "dispute_id", "state", "refunded_total_minor",
+    )  # fmt: skip
+
+    dispute_id: UUID
+    state: str  # opened | won | lost
+    refunded_total_minor: int  # what has gone back, with a lost dispute
+
+
 class PaymentState(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to ``GET /api/v1/payments/by-order/{order_id}``, for service tokens only."""
 

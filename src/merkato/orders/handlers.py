@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from merkato.chassis.db import Tx
 from merkato.chassis.inbox import Heard, Hears, NotYet
@@ -17,11 +18,13 @@ from merkato.contracts.payments import (
     PaymentAuthorised,
     PaymentCaptured,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
 )
 from merkato.orders.actions import life as actions
+from merkato.orders.actions.credits import lose
 from merkato.orders.actions.placing import newest_offers
 from merkato.orders.domain.life import Verdict
 from merkato.orders.store import offers, reports
@@ -35,6 +38,15 @@ async def on_verdict(tx: Tx, heard: Sequence[Heard[Verdict]]) -> None:
     unknown = await actions.settle(tx, verdicts, datetime.now(UTC))
     if unknown:
         raise NotYet(f"orders not known yet: {sorted(unknown)}")
+
+
+async def on_dispute(tx: Tx, heard: Sequence[Heard[Any]]) -> None:
+    """A charge is denied. If it is lost its money is gone, and the order costs that much less."""
+    await on_verdict(tx, heard)
+    for one in heard:
+        if one.event.state == "lost":
+            about = one.event.order_id, one.event.dispute_id, one.event.amount_minor
+            await lose(tx, *about, datetime.now(UTC))
 
 
 async def on_priced(tx: Tx, heard: Sequence[Heard[VariantPriced]]) -> None:
@@ -55,6 +67,7 @@ HEARS: Hears = {
     PaymentVoided: on_verdict,
     PaymentRefunded: on_verdict,
     RefundFailed: on_verdict,
+    PaymentDisputed: on_dispute,
     ReservationLost: on_verdict,
     VariantPriced: on_priced,
     ProductPublished: on_product,

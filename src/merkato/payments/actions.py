@@ -154,6 +154,19 @@ async def delete(tx: Tx, payment_id: UUID) -> None:
     await store.delete(tx, payment_id)
 
 
+async def note_dispute(tx: Tx, notice: Notice) -> None:
+    """Note that a charge of ours is disputed; how it ends is asked. Harmless to repeat.
+
+    Raises NotFound and StateConflict for a charge that we do not know of yet: the processor tells
+    again.
+    """
+    payment_id = await store.of_attempt(tx, notice.disputed or "")
+    if payment_id is None:
+        raise NotFound("There is no such payment.")
+    amount, reference = notice.amount_minor, notice.reference or ""
+    await change(tx, payment_id, lambda p: wishes.dispute(p, amount, reference, new_id))
+
+
 async def keep_notice(tx: Tx, notice: Notice, provider: str, body: bytes) -> None:
     """Keep what a provider told us, once, and have it looked at."""
     await webhooks.keep(tx, notice, provider, body.decode())

@@ -15,7 +15,7 @@ from merkato.chassis.failpoints import reach
 from merkato.chassis.service import Resources
 from merkato.payments import actions
 from merkato.payments.domain.payment import Verdict
-from merkato.payments.providers import Provider
+from merkato.payments.providers.provider import Provider
 from merkato.payments.store import webhooks
 from merkato.payments.store.claims import Claim, claim
 

@@ -9,12 +9,14 @@ from merkato.contracts.payments import (
     PaymentAuthorised,
     PaymentCaptured,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
 )
 from merkato.payments import actions, handlers, http, jobs
-from merkato.payments.providers import NoCards, Stripe
+from merkato.payments.providers.cards import Stripe
+from merkato.payments.providers.provider import NoCards
 
 POLL_S = 1.0  # how soon what another process wrote is seen
 
@@ -34,6 +36,7 @@ def service(config: Config) -> Service:
             PaymentActionRequired,
             PaymentVoided,
             PaymentRefunded,
+            PaymentDisputed,
             RefundFailed,
         ),
         hears=handlers.HEARS,

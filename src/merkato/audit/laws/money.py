@@ -174,7 +174,8 @@ PAYMENTS_CHANGED = "select order_id from payments where changed_at >= $1"
 
 # Card operations that moved money, for M5; a reference that is there twice is summed up.
 MOVED = """
-select reference, min(kind) as kind, sum(amount_minor)::bigint as amount,
+select reference, min(case when key like '%:dispute:%' then 'dispute' else kind end) as kind,
+       sum(amount_minor)::bigint as amount,
        lower(min(currency)) as currency
   from operations
  where reference = any($1) and kind in ('capture', 'refund') and method = 'card'

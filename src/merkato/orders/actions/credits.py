@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from merkato.chassis.db import Tx
+from merkato.contracts.problem import StateConflict
 from merkato.orders.actions.opened import opened
 from merkato.orders.domain import credits, goods
 from merkato.orders.domain.credits import MoneyWish, ShippingPart
@@ -35,6 +36,23 @@ async def cancel_lines(
     await order.credit("cancellation", parts, reason, words=own)
     await order.close()
     return True
+
+
+async def lose(tx: Tx, order_id: UUID, dispute_id: UUID, amount_minor: int, now: datetime) -> None:
+    """Credit what a lost dispute took, as far as the order still costs it.
+
+    The credit has the dispute's id, so that payments knows it as given. An order that is not
+    confirmed costs nothing.
+    """
+    try:
+        order = await opened(tx, order_id, "payments", now)
+    except StateConflict:
+        return
+    left = order.row["grand_minor"] - order.credited_minor
+    parts = credits.of_order(order.lines, min(amount_minor, left), order.shipping_left)
+    if parts:
+        await order.credit("goodwill", parts, "dispute", credit_id=dispute_id)
+        await order.close()
 
 
 async def credit(

@@ -78,12 +78,14 @@ class Opened:
         *,
         return_id: UUID | None = None,
         words: str | None = None,
+        credit_id: UUID | None = None,
     ) -> UUID:
         """Give money back, and say so; the lines are those after the change. Gives its id.
 
         `reason` is for the customer and shown to everybody; `words` are the customer's own.
         """
-        credit_id, amount = new_id(), sum(part.gross_minor for part in parts)
+        credit_id = credit_id or new_id()
+        amount = sum(part.gross_minor for part in parts)
         self.put(credits.book(self.lines, parts))
         for part in parts:
             if part.line_no == credits.SHIPPING:

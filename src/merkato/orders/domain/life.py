@@ -18,6 +18,7 @@ from merkato.contracts.payments import (
     PaymentAuthorised,
     PaymentCaptured,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
     RefundFailed,
@@ -41,6 +42,7 @@ Verdict = (
     | PaymentVoided
     | PaymentRefunded
     | RefundFailed
+    | PaymentDisputed
     | ReservationLost
 )
 
@@ -90,13 +92,15 @@ def advance(state: State, verdict: Verdict) -> Step | None:
             return _news(state, "payment_action_required", payment_status="action_required")
         case ((Status.PLACED | Status.CONFIRMED), ReservationLost()):
             return cancel(state, "stock-lost")
-        case _, PaymentVoided() | PaymentRefunded() | RefundFailed():
+        case _, PaymentVoided() | PaymentRefunded() | RefundFailed() | PaymentDisputed():
             return _given_back(state, verdict)
         case _:
             return None
 
 
-def _given_back(state: State, verdict: PaymentVoided | PaymentRefunded | RefundFailed) -> Step:
+def _given_back(
+    state: State, verdict: PaymentVoided | PaymentRefunded | RefundFailed | PaymentDisputed
+) -> Step:
     match verdict:
         case PaymentVoided():
             return _news(state, "payment_voided", payment_status="voided")
@@ -106,6 +110,9 @@ def _given_back(state: State, verdict: PaymentVoided | PaymentRefunded | RefundF
         case RefundFailed(reason=why, refunded_total_minor=total):
             back = replace(state, refunded_minor=state.refunded_minor if total is None else total)
             return _news(back, "refund_failed", payment_status="refund_failed", detail=why)
+        case PaymentDisputed(state=how, refunded_total_minor=total):
+            back = replace(state, refunded_minor=total)
+            return _news(back, f"dispute_{how}", detail=f"{verdict.amount_minor} minor")
 
 
 def payment_status(

@@ -2,13 +2,14 @@
 
 import secrets
 import time
+from typing import Literal
 
 import msgspec
 
 from merkato.outside.database import Database
 from merkato.outside.processor import domain, store
 from merkato.outside.processor.cards import Card, card
-from merkato.outside.processor.domain import Intent, Refund, Refused, invalid
+from merkato.outside.processor.domain import Dispute, Intent, Refund, Refused, invalid
 from merkato.outside.processor.store import Movement
 from merkato.outside.processor.webhooks import Webhooks
 
@@ -119,7 +120,8 @@ def refund(
 ) -> Refund:
     """Give money back. Raises Refused (400, 404)."""
     intent = find(desk, id)
-    wanted = domain.refundable(intent, store.refunded(desk.db, id), amount)
+    denied = any(dispute.status != "won" for dispute in store.disputes(desk.db, id))
+    wanted = domain.refundable(intent, store.refunded(desk.db, id), amount, disputed=denied)
     how = known_card(intent.payment_method or "")
     status, become = domain.refund_status(how.refunds)
     now = time.time()
@@ -176,6 +178,49 @@ def _keep(desk: Desk, intent: Intent, type: str, key: str) -> None:
             ),
         )
     _say(desk, intent, type, key)
+    if intent.status == "succeeded" and known_card(intent.payment_method or "").disputed:
+        dispute(desk, intent)
+
+
+def dispute(desk: Desk, intent: Intent) -> None:
+    """Let the card's holder deny a charge."""
+    now = int(time.time())
+    made = Dispute(
+        id=f"dp_{secrets.token_hex(12)}",
+        amount=intent.amount_received,
+        charge=intent.latest_charge or "",
+        created=now,
+        currency=intent.currency,
+        payment_intent=intent.id,
+    )
+    store.put_dispute(desk.db, made)
+    desk.webhooks.say("charge.dispute.created", made, "")
+
+
+def close_dispute(desk: Desk, id: str, status: Literal["won", "lost"]) -> Dispute:
+    """Decide a dispute: won by the shop, or lost with its money. Raises Refused (404)."""
+    known = [one for one in store.disputes(desk.db, id) if one.status == "needs_response"]
+    if not known:
+        raise missing("dispute", id)
+    found = known[0]
+    found.status = status
+    store.put_dispute(desk.db, found)
+    if status == "lost":
+        store.insert_movement(
+            desk.db,
+            Movement(
+                kind="dispute",
+                reference=found.id,
+                payment_intent=found.payment_intent,
+                charge=found.charge,
+                amount=found.amount,
+                currency=found.currency,
+                metadata={},
+                created=int(time.time()),
+            ),
+        )
+    desk.webhooks.say("charge.dispute.closed", found, "")
+    return found
 
 
 def _say(desk: Desk, intent: Intent, type: str, key: str) -> None:

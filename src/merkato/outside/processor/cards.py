@@ -38,6 +38,7 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     extra_minor: int = 0  # charged beside what was asked for
     webhooks: Webhooks = "once"
     refunds: Refunds = "at_once"
+    disputed: bool = False  # by its holder, as soon as it was charged
 
 
 SLOW_MS = 6_000
@@ -68,6 +69,7 @@ CARDS: dict[str, Card] = {
     **{f"pm_card_{name}": Card(decline=why) for name, why in _DECLINES.items()},
     **{f"pm_card_visa_{name}": Card(decline=why) for name, why in _DECLINES.items()},
     **{f"pm_card_{name}": Card(challenge=True) for name in _CHALLENGED},
+    "pm_card_createDispute": Card(disputed=True),
     "pm_card_pendingRefund": Card(refunds="pending"),
     "pm_card_refundFail": Card(refunds="fails"),
     "pm_standin_slow": Card(fault=Fault(wait_ms=SLOW_MS)),

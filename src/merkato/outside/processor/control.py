@@ -2,13 +2,13 @@
 
 import re
 import time
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from merkato.outside.asgi import Answer, Call, Route, json
-from merkato.outside.processor import store
+from merkato.outside.processor import actions, store
 from merkato.outside.processor.actions import Desk
 from merkato.outside.processor.cards import Fault
 from merkato.outside.processor.domain import Refused, invalid
@@ -34,6 +34,12 @@ class FaultWanted(msgspec.Struct, forbid_unknown_fields=True):
     times: Annotated[int, Meta(ge=1, le=1_000)] = 1
 
 
+class DisputeWanted(msgspec.Struct, forbid_unknown_fields=True):
+    """How a dispute ends, for the shop."""
+
+    status: Literal["won", "lost"]
+
+
 class Control:
     """The routes under /standin. Changes are JSON, so that no foreign web page can post them."""
 
@@ -47,6 +53,7 @@ class Control:
             ("GET", "/standin/ledger", self.ledger),
             ("GET", "/standin/webhooks", self.webhooks),
             ("POST", "/standin/webhooks/{seq}/resend", self.resend),
+            ("POST", "/standin/disputes/{id}", self.close_dispute),
             ("GET", "/standin/mode", self.mode),
             ("POST", "/standin/mode", self.set_mode),
             ("POST", "/standin/faults", self.plan),
@@ -71,6 +78,11 @@ class Control:
         if not self._desk.webhooks.resend(_whole(call.path["seq"], "seq")):
             raise invalid("No such webhook.", status=404)
         return json({"resent": True}, 202)
+
+    async def close_dispute(self, call: Call) -> Answer:
+        """Decide a dispute: `won` by the shop or `lost`."""
+        wanted = _wanted(call, DisputeWanted)
+        return json(actions.close_dispute(self._desk, call.path["id"], wanted.status))
 
     async def mode(self, _call: Call) -> Answer:
         """The mode, and for how many seconds more."""

@@ -107,6 +107,21 @@ class Refund(msgspec.Struct, kw_only=True, tag_field="object", tag="refund"):
     status: Literal["pending", "succeeded", "failed"]
 
 
+class Dispute(msgspec.Struct, kw_only=True, tag_field="object", tag="dispute"):
+    """A charge that its card's holder denies. Amounts in minor units, times in Unix seconds."""
+
+    id: str
+    amount: int
+    charge: str
+    created: int
+    currency: str
+    livemode: bool = False
+    metadata: dict[str, str] = {}
+    payment_intent: str
+    reason: str = "fraudulent"
+    status: Literal["needs_response", "won", "lost"] = "needs_response"
+
+
 class Charge(msgspec.Struct, kw_only=True, tag_field="object", tag="charge"):
     """A charge as its webhooks show it. Amounts in minor units, times in Unix seconds."""
 
@@ -210,8 +225,13 @@ def cancel(intent: Intent, reason: str | None, now: int) -> str:
     return "payment_intent.canceled"
 
 
-def refundable(intent: Intent, refunded: int, amount: int | None) -> int:
+def refundable(intent: Intent, refunded: int, amount: int | None, *, disputed: bool) -> int:
     """Give what a new refund is over, in minor units. Raises Refused when there is not as much."""
+    if disputed:
+        raise invalid(
+            f"Charge {intent.latest_charge} has been charged back; cannot issue a refund.",
+            code="charge_disputed",
+        )
     left = intent.amount_received - refunded
     if intent.status != "succeeded" or not intent.latest_charge:
         raise invalid(

@@ -49,6 +49,8 @@ class Api:
             ("POST", refunds, self.refund),
             ("GET", refunds, self.list_refunds),
             ("GET", refunds + "/{id}", self.retrieve_refund),
+            ("GET", "/v1/disputes", self.list_disputes),
+            ("GET", "/v1/disputes/{id}", self.retrieve_dispute),
             ("GET", "/v1/events", self.list_events),
             ("GET", "/v1/events/{id}", self.retrieve_event),
         ]
@@ -171,6 +173,18 @@ class Api:
         limit, after = forms.limit(call.query), call.query.get("starting_after")
         of = call.query.get("payment_intent")
         return _list(store.refunds(self._desk.db, of, after, limit + 1), limit, call.url)
+
+    async def retrieve_dispute(self, call: Call) -> Answer:
+        """GET /v1/disputes/{id}."""
+        found = store.disputes(self._desk.db, call.path["id"])
+        if not found:
+            raise actions.missing("dispute", call.path["id"])
+        return json(found[0])
+
+    async def list_disputes(self, call: Call) -> Answer:
+        """GET /v1/disputes of one payment_intent."""
+        of = forms.required(call.query, "payment_intent")
+        return _list(store.disputes(self._desk.db, of), forms.limit(call.query), call.url)
 
     async def retrieve_event(self, call: Call) -> Answer:
         """GET /v1/events/{id}."""

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from merkato.outside.database import Database
-from merkato.outside.processor.domain import Intent, Refund
+from merkato.outside.processor.domain import Dispute, Intent, Refund
 
 _intent = msgspec.json.Decoder(Intent)
 _refund = msgspec.json.Decoder(Refund)
@@ -156,6 +156,23 @@ where intent = ? and json_extract(body, '$.status') <> 'failed'
 def refunded(db: Database, intent: str) -> int:
     """Give what went back of an intent or is on its way, in minor units."""
     return int(db.ask(REFUNDED, (intent,)).fetchone()[0])
+
+
+PUT_DISPUTE = "insert or replace into disputes (id, intent, body) values (?, ?, ?)"
+
+
+def put_dispute(db: Database, dispute: Dispute) -> None:
+    """Keep a dispute as it is now."""
+    db.run(PUT_DISPUTE, (dispute.id, dispute.payment_intent, _encode(dispute)))
+
+
+DISPUTES = "select body from disputes where id = ?1 or intent = ?1 order by id"
+
+
+def disputes(db: Database, of: str) -> list[Dispute]:
+    """Give the dispute of that id, or those of an intent."""
+    rows = db.ask(DISPUTES, (of,))
+    return [msgspec.json.decode(row[0], type=Dispute) for row in rows]
 
 
 INSERT_MOVEMENT = """
@@ -356,6 +373,7 @@ FORGET = (
     "delete from intents",
     "delete from labels",
     "delete from refunds",
+    "delete from disputes",
     "delete from movements",
     "delete from answers",
     "delete from used",

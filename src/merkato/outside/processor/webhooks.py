@@ -17,7 +17,7 @@ import msgspec
 from merkato.outside.database import Database
 from merkato.outside.processor import store
 from merkato.outside.processor.cards import Webhooks as How
-from merkato.outside.processor.domain import Charge, Intent, Refund
+from merkato.outside.processor.domain import Charge, Dispute, Intent, Refund
 
 API_VERSION = "2026-10-28.endive"
 PAUSES_S = (1, 2, 5, 15, 60, 300, 1_800, *[3_600] * 72)  # about three days, then given up
@@ -44,7 +44,9 @@ class Webhooks:
         self._wake = asyncio.Event()
         self.paused_until = 0.0  # Unix seconds
 
-    def say(self, type: str, about: Intent | Refund | Charge, key: str, how: How = "once") -> None:
+    def say(
+        self, type: str, about: Intent | Refund | Charge | Dispute, key: str, how: How = "once"
+    ) -> None:
         """Keep an event and owe its delivery, in the transaction that is open."""
         now = time.time()
         id = f"evt_{secrets.token_hex(12)}"

@@ -25,10 +25,16 @@ create table if not exists refunds (
 create index if not exists refunds_of on refunds (intent);
 create index if not exists refunds_open on refunds (settle_at) where settle_at is not null;
 
--- Money that moved, for reconciliation: one row for each succeeded capture and refund.
+create table if not exists disputes (
+  id text primary key,
+  intent text not null,
+  body blob not null
+) without rowid;
+
+-- Money that moved, for reconciliation: a row for each succeeded capture and refund, and lost dispute.
 create table if not exists movements (
   seq integer primary key autoincrement,  -- a number is never given twice, not even after a reset
-  kind text not null,          -- capture | refund
+  kind text not null,          -- capture | refund | dispute
   reference text not null unique,  -- pi_… of a capture, re_… of a refund
   intent text not null,
   charge text not null,

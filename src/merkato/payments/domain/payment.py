@@ -56,6 +56,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     tries: int = 0
     ask_in_s: int | None = None  # from now; None: the provider need not be asked
 
+    @property
+    def is_dispute(self) -> bool:
+        """Tell whether it is a refund that the bank decides about, not we."""
+        return self.kind == "refund" and ":dispute:" in self.key
+
 
 class Credit(msgspec.Struct, frozen=True, kw_only=True):
     """So much less an order costs, as orders told."""
@@ -125,7 +130,9 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
 
     def paying(self, credit_id: UUID | None) -> tuple[Operation, ...]:
         """Give the operations by which a credit is, was or failed to be given."""
-        return tuple(o for o in self.operations if o.credit_id and o.credit_id == credit_id)
+        if credit_id is None:
+            return ()
+        return tuple(o for o in self.operations if credit_id in (o.credit_id, o.id))
 
     @property
     def attempt(self) -> Operation | None:
@@ -188,6 +195,8 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     reference: str | None = None
     key: str | None = None
+    disputed: str | None = None  # the attempt that a dispute is about, by its name
+    amount_minor: int = 0  # of that dispute
 
 
 @runtime_checkable

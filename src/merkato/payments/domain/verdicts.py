@@ -22,7 +22,7 @@ from merkato.payments.domain.payment import (
     ended,
     put,
 )
-from merkato.payments.domain.wishes import FINAL_REASONS, compensate, follow, succeed
+from merkato.payments.domain.wishes import FINAL_REASONS, compensate, follow, succeed, told
 
 PAUSE_MAX_S = 60
 MONEY = ("authorised", "captured", "refunded", "pending")  # outcomes that name an amount
@@ -71,7 +71,8 @@ def _decide(payment: Payment, key: str, verdict: Verdict, new_id: NewId) -> Chan
         case "void":
             return _void_decided(payment, operation, verdict, new_id)
         case "refund":
-            return _refund_decided(payment, operation, verdict)
+            done = _refund_decided(payment, operation, verdict)
+            return done.then(lambda p: compensate(p, new_id)) if operation.is_dispute else done
 
 
 def _wait(payment: Payment, operation: Operation, verdict: Verdict) -> Change:
@@ -237,6 +238,8 @@ def _refund_decided(payment: Payment, operation: Operation, verdict: Verdict) ->
         case "declined" | "failed" if operation.state in (*OPEN, "succeeded"):
             reason = verdict.reason or verdict.outcome
             after = put(payment, ended(operation, "failed", reason=reason))
+            if operation.is_dispute:
+                return Change(after, (told(after, operation, "won"),))
             event = RefundFailed(
                 **about(payment, operation.amount_minor),
                 refund_id=operation.id,

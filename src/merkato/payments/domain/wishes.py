@@ -13,6 +13,7 @@ from merkato.contracts.event import Event
 from merkato.contracts.payments import (
     PaymentAuthorised,
     PaymentCaptured,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
 )
@@ -218,6 +219,37 @@ def void_by_hand(payment: Payment, new_id: NewId) -> Change:
     return void(payment, new_id)
 
 
+def dispute(payment: Payment, amount: int, reference: str, new_id: NewId) -> Change:
+    """Note that the card's holder denies the charge: what is disputed is not given back as well.
+
+    Its id is that of the credit which the order gets if it is lost. Told again, nothing changes.
+    Raises StateConflict before anything was captured.
+    """
+    if any(o.reference == reference for o in payment.operations):
+        return Change(payment)
+    if not payment.refundable_minor:
+        raise StateConflict("Nothing was captured that could be disputed.", state=payment.state)
+    part = min(amount, payment.refundable_minor)
+    denied = replace(
+        _operation(payment, "refund", part, new_id),
+        key=f"{payment.order_id}:dispute:{reference}",
+        reference=reference,
+        state="sent",
+    )
+    after = put(payment, denied)
+    return Change(after, (told(after, denied, "opened"),))
+
+
+def told(payment: Payment, operation: Operation, state: str) -> PaymentDisputed:
+    """Say how a dispute stands."""
+    return PaymentDisputed(
+        **about(payment, operation.amount_minor),
+        dispute_id=operation.id,
+        state=state,
+        refunded_total_minor=payment.refunded_minor,
+    )
+
+
 def refund_by_hand(
     payment: Payment, amount: int, credit_id: UUID | None, *, outside: bool, new_id: NewId
 ) -> Change:
@@ -267,6 +299,8 @@ def _said(payment: Payment, operation: Operation) -> tuple[Event, ...]:
             return (PaymentCaptured(**about(payment, amount), captured_total_minor=total),)
         case "void" if amount and not _part_of_credit(payment, operation):
             return (PaymentVoided(**about(payment, amount)),)
+        case "refund" if operation.is_dispute:
+            return (told(payment, operation, "lost"),)
         case "refund":
             total = payment.refunded_minor
             fields = about(payment, amount)

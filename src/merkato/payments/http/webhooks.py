@@ -28,6 +28,8 @@ async def hear(
     body = await request.body()
     notice = reader.read(body, signature)
     async with db.transaction() as tx:
+        if notice.disputed is not None:
+            await actions.note_dispute(tx, notice)
         await actions.keep_notice(tx, notice, provider, body)
     return {"received": True}
 

@@ -204,6 +204,17 @@ async def forget_notes(tx: Tx, payment_ids: Sequence[UUID]) -> None:
     await tx.execute(FORGET_NOTES, list(payment_ids))
 
 
+OF_ATTEMPT = """
+select payment_id from operations where reference = $1 and kind = 'authorise' limit 1
+"""
+
+
+async def of_attempt(tx: Tx, reference: str) -> UUID | None:
+    """Find the payment of an attempt by the provider's name of it."""
+    found: UUID | None = await tx.fetchval(OF_ATTEMPT, reference)
+    return found
+
+
 NOTE = """
 update payments set note = $2, version = version + 1, changed_at = clock_timestamp() where id = $1
 """
