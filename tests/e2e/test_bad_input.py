@@ -52,6 +52,7 @@ QUERIES = [
 # Whoever signs the body decides its form; uploads are files of other types, and larger.
 SPECIAL = {
     "/api/v1/payments/webhooks/{provider:str}", "/api/v1/products/{product_id:uuid}/images",
+    "/api/v1/imports",
 }  # fmt: skip
 
 

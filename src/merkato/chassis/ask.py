@@ -101,13 +101,14 @@ async def call(
         "state": {},
         **({INSIDE: True} if inside else {}),
     }
-    asked = False
+    asked, answered = False, asyncio.Event()
     status = 500
     parts: list[bytes] = []
 
     async def receive() -> dict[str, Any]:
         nonlocal asked
-        if asked:
+        if asked:  # we stay until the answer is whole: a streamed one ends where its reader leaves
+            await answered.wait()
             return {"type": "http.disconnect"}
         asked = True
         return {"type": "http.request", "body": content, "more_body": False}
@@ -118,6 +119,8 @@ async def call(
             status = message["status"]
         elif message["type"] == "http.response.body":
             parts.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                answered.set()
 
     await app(scope, receive, send)
     return status, b"".join(parts)

@@ -78,7 +78,6 @@ Cursor = Annotated[str | None, Parameter(max_length=500)]
 BIGINT_MAX = 2**63 - 1
 HAS_BODY = {"POST", "PUT", "PATCH"}
 PHRASES = {one.value: one.phrase for one in HTTPStatus}
-PLACE = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+|\.\.\.)\]")
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -158,7 +157,7 @@ class StrictRequest(Request[Any, Any, Any]):
         try:
             return decoder.decode(await self.body())
         except msgspec.ValidationError as error:
-            raise _validation(str(error)) from error
+            raise Validation.read(str(error)) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Malformed("The body is not JSON.") from error
 
@@ -171,12 +170,6 @@ def _decoder(handler: Any) -> msgspec.json.Decoder[Any]:
         field = handler.parsed_fn_signature.parameters["data"]
         _decoders[handler] = msgspec.json.Decoder(field.annotation, strict=True)
     return _decoders[handler]
-
-
-def _validation(message: str) -> Validation:
-    detail, _, place = message.partition(" - at `$")
-    parts = (name or index for name, index in PLACE.findall(place.rstrip("`")))
-    return Validation.at("".join(f"/{part}" for part in parts), detail)
 
 
 def policies(routes: Routes) -> dict[tuple[str, str], str]:
@@ -214,6 +207,7 @@ def app(routes: Routes, tokens: Tokens, keys: ApiKeys, provides: Mapping[str, ob
         dependencies={"caller": Provide(who, sync_to_thread=False)},
         before_request=check,
         request_class=StrictRequest,
+        request_max_body_size=None,  # the edge of the service has counted
         exception_handlers={
             Problem: lambda _, problem: problem_response(problem),
             HTTPException: _answer_framework,

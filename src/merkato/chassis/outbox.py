@@ -113,6 +113,7 @@ update outbox set published_at = clock_timestamp(), stream_seq = p.stream_seq
        set_config('synchronous_commit', 'off', true)  -- a mark that is lost publishes once more
  where outbox.seq = p.seq
 """
+WAITING = "select count(*) from (select from outbox where published_at is null limit $1) waiting"
 REFUSED = "update outbox set refused_at = clock_timestamp(), refusal = $2 where seq = $1"
 
 
@@ -204,6 +205,11 @@ async def relay_forever(db: Database, bus: Bus, source: str) -> None:
             await asyncio.wait_for(bell.wait(), POLL_S)
         except TimeoutError:
             continue
+
+
+async def waiting(tx: Tx, most: int) -> int:
+    """Count the events that are not published yet, up to `most`."""
+    return int(await tx.fetchval(WAITING, most))
 
 
 KNOWN = "select created, acked_seq, acked_id from broker"

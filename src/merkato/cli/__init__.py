@@ -26,6 +26,11 @@ app.command(
     help="Open an account as admin, or make the account of an address one.",
 )
 app.command(
+    "merkato.cli.import_file:import_file",
+    name="import",
+    help="Import products from a CSV or JSON Lines file; a repeat changes nothing.",
+)
+app.command(
     "merkato.cli.dead_letters:app",
     name="dead-letters",
     help="List, retry or discard events that a service could not handle.",

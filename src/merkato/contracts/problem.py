@@ -1,6 +1,9 @@
 """How a service says no: problem details (RFC 9457), raised as exceptions."""
 
+import re
 from typing import Any, ClassVar
+
+PLACE = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+|\.\.\.)\]")  # as msgspec writes one
 
 
 class Problem(Exception):
@@ -94,6 +97,13 @@ class Validation(Problem):
     def at(cls, pointer: str, detail: str) -> "Validation":
         """Make the problem for one field; `pointer` is a JSON pointer (RFC 6901)."""
         return cls(detail, errors=[{"pointer": pointer, "detail": detail}])
+
+    @classmethod
+    def read(cls, message: str) -> "Validation":
+        """Make the problem of what msgspec says of a body."""
+        detail, _, place = message.partition(" - at `$")
+        parts = (name or index for name, index in PLACE.findall(place.rstrip("`")))
+        return cls.at("".join(f"/{part}" for part in parts), detail)
 
 
 class UnknownProduct(Problem):

@@ -12,24 +12,34 @@ from merkato.catalog.domain.words import Words, checked_texts
 from merkato.catalog.store import categories as store
 from merkato.catalog.store import products
 from merkato.chassis.db import Tx
+from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound, PreconditionFailed, StateConflict, Validation
 
 PRODUCTS_MAX = 500  # of a category that is deleted at once
 
 
-async def create(tx: Tx, category_id: UUID, new: NewCategory, default_locale: str) -> None:
+async def create(
+    tx: Tx, caller: Caller, category_id: UUID, new: NewCategory, default_locale: str
+) -> None:
     """Make a category. Raises Validation, and StateConflict when a slug is taken."""
     texts = checked_texts(new.texts, default_locale)
     await store.hold_tree(tx)
     await _check_place(tx, category_id, new.parent_id)
     await store.insert(tx, category_id, new.parent_id, new.position)
     await _put_texts(tx, category_id, texts)
+    note(tx, caller, "catalog.category_made", f"category:{category_id}", after=new)
 
 
 async def change(
-    tx: Tx, category_id: UUID, patch: CategoryPatch, expected: int, default_locale: str
-) -> tuple[Category, Category]:
-    """Change or move a category; give it as it was and as it is.
+    tx: Tx,
+    caller: Caller,
+    category_id: UUID,
+    patch: CategoryPatch,
+    expected: int,
+    default_locale: str,
+) -> None:
+    """Change or move a category.
 
     Raises NotFound, PreconditionFailed, Validation, and StateConflict for a place below itself.
     """
@@ -48,10 +58,10 @@ async def change(
     await store.update(tx, category_id, after.parent_id, after.position)
     if "texts" in changes:
         await _put_texts(tx, category_id, checked_texts(after.texts, default_locale))
-    return before, after
+    note(tx, caller, "catalog.category_changed", f"category:{category_id}", before, after)
 
 
-async def delete(tx: Tx, category_id: UUID, expected: int) -> None:
+async def delete(tx: Tx, caller: Caller, category_id: UUID, expected: int) -> None:
     """Delete a category; its products stay and are told of.
 
     Raises NotFound, PreconditionFailed, and StateConflict while something is below it.
@@ -60,7 +70,7 @@ async def delete(tx: Tx, category_id: UUID, expected: int) -> None:
     members = await store.members(tx, category_id, PRODUCTS_MAX + 1)
     # Products are locked before the category, as whoever changes a product's categories does.
     found = await products.lock(tx, members[:PRODUCTS_MAX])
-    await _lock(tx, category_id, expected)
+    gone = await _lock(tx, category_id, expected)
     if await store.has_children(tx, category_id):
         raise StateConflict("Move or delete the categories below it first.")
     if len(members) > PRODUCTS_MAX:
@@ -72,8 +82,9 @@ async def delete(tx: Tx, category_id: UUID, expected: int) -> None:
         left = tuple(other for other in before.categories if other != category_id)
         after = msgspec.structs.replace(before, categories=left, version=before.version + 1)
         changes.append(Change(before, after, frozenset()))
-    await write(tx, changes)
+    await write(tx, None, changes)
     await store.delete(tx, category_id)
+    note(tx, caller, "catalog.category_removed", f"category:{category_id}", before=gone)
 
 
 async def _lock(tx: Tx, category_id: UUID, expected: int) -> Category:

@@ -11,10 +11,13 @@ from merkato.catalog.domain.images import IMAGES_MAX, Image, ImagePatch
 from merkato.catalog.domain.products import Change, Product
 from merkato.catalog.store import images as store
 from merkato.chassis.db import Tx
+from merkato.chassis.tokens import Caller
 from merkato.contracts.problem import StateConflict
 
 
-async def add(tx: Tx, product_id: UUID, image_id: UUID, picture: Encoded) -> tuple[UUID, bool]:
+async def add(
+    tx: Tx, caller: Caller, product_id: UUID, image_id: UUID, picture: Encoded
+) -> tuple[UUID, bool]:
     """Put an image behind those a product has; gives its id and whether it is new.
 
     The same file again changes nothing. Raises NotFound, and StateConflict when there are too many.
@@ -27,34 +30,34 @@ async def add(tx: Tx, product_id: UUID, image_id: UUID, picture: Encoded) -> tup
         raise StateConflict(f"A product has at most {IMAGES_MAX} images.")
     await store.keep_files(tx, picture.files)
     image = Image(id=image_id, digest=picture.digest, sizes=picture.sizes, alts={})
-    await _replace(tx, before, (*before.images, image))
+    await _replace(tx, caller, before, (*before.images, image))
     return image_id, True
 
 
 async def change(
-    tx: Tx, product_id: UUID, image_id: UUID, patch: ImagePatch, expected: int
+    tx: Tx, caller: Caller, product_id: UUID, image_id: UUID, patch: ImagePatch, expected: int
 ) -> None:
     """Change what an image is called and where it stands. `expected`: version of the product.
 
     Raises NotFound, PreconditionFailed and Validation.
     """
     before = await lock(tx, product_id, expected)
-    await _replace(tx, before, domain.changed(before.images, image_id, patch))
+    await _replace(tx, caller, before, domain.changed(before.images, image_id, patch))
 
 
-async def remove(tx: Tx, product_id: UUID, image_id: UUID, expected: int) -> None:
+async def remove(tx: Tx, caller: Caller, product_id: UUID, image_id: UUID, expected: int) -> None:
     """Take an image from a product; orders of the past go on showing it.
 
     Raises NotFound and PreconditionFailed.
     """
     before = await lock(tx, product_id, expected)
     gone = domain.found(before.images, image_id)
-    await _replace(tx, before, tuple(image for image in before.images if image is not gone))
+    await _replace(tx, caller, before, tuple(image for image in before.images if image is not gone))
 
 
-async def _replace(tx: Tx, before: Product, images: tuple[Image, ...]) -> None:
+async def _replace(tx: Tx, caller: Caller, before: Product, images: tuple[Image, ...]) -> None:
     after = msgspec.structs.replace(before, images=images, version=before.version + 1)
     await store.replace(tx, after)
     covered = domain.cover(before.images) != domain.cover(images)
     shown = (variant.sku for variant in after.variants if covered and not variant.image)
-    await write(tx, [Change(before, after, frozenset(shown))])
+    await write(tx, caller, [Change(before, after, frozenset(shown))])

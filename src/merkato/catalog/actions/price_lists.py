@@ -11,19 +11,24 @@ from merkato.catalog.domain.price_lists import (
 )
 from merkato.catalog.store import price_lists as store
 from merkato.chassis.db import Tx
+from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound, PreconditionFailed, StateConflict, Validation
 
 BELL = "tell-prices"  # the job that says anew what is sold at a price nobody was told of
 
 
-async def create(tx: Tx, new: NewPriceList) -> PriceList:
+async def create(tx: Tx, caller: Caller, new: NewPriceList) -> PriceList:
     """Make a price list. Raises StateConflict when its name is taken."""
     if not await store.insert(tx, new, LISTS_MAX):
         raise StateConflict(f"The name {new.name} is taken, or there are {LISTS_MAX} lists.")
+    note(tx, caller, "catalog.price_list_made", f"price_list:{new.name}", after=new)
     return await _lock(tx, new.name, 1)
 
 
-async def change(tx: Tx, name: str, patch: PriceListPatch, expected: int) -> PriceList:
+async def change(
+    tx: Tx, caller: Caller, name: str, patch: PriceListPatch, expected: int
+) -> PriceList:
     """Change a price list; another meaning of its prices is told of soon, sku by sku.
 
     Raises NotFound, PreconditionFailed and Validation.
@@ -41,14 +46,16 @@ async def change(tx: Tx, name: str, patch: PriceListPatch, expected: int) -> Pri
     if after.tax_included != before.tax_included:
         await store.say_anew(tx, name)
         tx.wake(BELL)
+    note(tx, caller, "catalog.price_list_changed", f"price_list:{name}", before, after)
     return after
 
 
-async def remove(tx: Tx, name: str, expected: int) -> None:
+async def remove(tx: Tx, caller: Caller, name: str, expected: int) -> None:
     """Remove a list without prices. Raises NotFound, PreconditionFailed and StateConflict."""
-    await _lock(tx, name, expected)
+    gone = await _lock(tx, name, expected)
     check_removal(name, has_prices=await store.has_prices(tx, name))
     await store.delete(tx, name)
+    note(tx, caller, "catalog.price_list_removed", f"price_list:{name}", before=gone)
 
 
 async def _lock(tx: Tx, name: str, expected: int) -> PriceList:

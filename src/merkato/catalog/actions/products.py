@@ -50,8 +50,7 @@ async def create(
     for place, variant in enumerate(new.variants):
         await _check_prices(tx, variant.prices or (), f"/variants/{place}/prices")
     rows = {v.sku: v.prices or () for v in new.variants}
-    await write(tx, [Change(None, product, frozenset(rows), rows)])
-    note(tx, caller, "catalog.product_made", f"product:{product_id}", after=new)
+    await write(tx, caller, [Change(None, product, frozenset(rows), rows)])
 
 
 async def change(
@@ -67,8 +66,7 @@ async def change(
     after = domain.patched(before, patch, default_locale)
     differs = domain.sells_differently(before, after)
     skus = frozenset(v.sku for v in after.variants if differs)
-    await write(tx, [Change(before, after, skus)])
-    note(tx, caller, "catalog.product_changed", f"product:{product_id}", before, after)
+    await write(tx, caller, [Change(before, after, skus)])
 
 
 async def archive(
@@ -104,10 +102,7 @@ async def put_variant(
     domain.check_variants(after.options, after.variants, "")
     await _check_prices(tx, body.prices or ())
     rows = {} if body.prices is None else {variant.sku: body.prices}
-    was = await _with_prices(tx, known) if known else None
-    await write(tx, [Change(before, after, frozenset([variant.sku]), rows)])
-    now = await _with_prices(tx, variant)
-    note(tx, caller, "catalog.variant_put", f"sku:{variant.sku}", was, now)
+    await write(tx, caller, [Change(before, after, frozenset([variant.sku]), rows)])
     return known is None
 
 
@@ -126,8 +121,7 @@ async def archive_variant(
         return
     gone = msgspec.structs.replace(known, archived=True)
     after = _next(before, tuple(gone if v is known else v for v in before.variants))
-    await write(tx, [Change(before, after, frozenset([gone.sku]))])
-    note(tx, caller, "catalog.variant_archived", f"sku:{gone.sku}")
+    await write(tx, caller, [Change(before, after, frozenset([gone.sku]))])
 
 
 async def put_prices(
@@ -146,16 +140,8 @@ async def put_prices(
     if known is None:
         raise NotFound("There is no such variant.")
     after = _next(before, before.variants)
-    was = await store.in_force(tx, [known.sku])
-    await write(tx, [Change(before, after, frozenset([known.sku]), {known.sku: rows})])
-    about = f"sku:{known.sku}"
-    note(tx, caller, "catalog.prices_put", about, {"prices": was[known.sku]}, {"prices": rows})
+    await write(tx, caller, [Change(before, after, frozenset([known.sku]), {known.sku: rows})])
     return product_id
-
-
-async def _with_prices(tx: Tx, variant: Variant) -> Variant:
-    prices = await store.in_force(tx, [variant.sku])
-    return msgspec.structs.replace(variant, prices=tuple(prices[variant.sku]), version=0)
 
 
 async def tell_prices(tx: Tx, product_ids: Sequence[UUID]) -> None:
@@ -203,8 +189,8 @@ def _variant(sku: str, body: VariantBody) -> Variant:
     )  # fmt: skip
 
 
-async def write(tx: Tx, changes: Sequence[Change]) -> None:
-    """Keep products that are new or changed, and say so; rows that exist are locked.
+async def write(tx: Tx, caller: Caller | None, changes: Sequence[Change]) -> None:
+    """Keep products that are new or changed, say so, and note it of `caller`; rows are locked.
 
     Raises StateConflict when a slug or a sku is taken, Validation for a category that is not there.
     """
@@ -225,6 +211,18 @@ async def write(tx: Tx, changes: Sequence[Change]) -> None:
     if prices := {sku: rows for one in changes for sku, rows in one.prices.items()}:
         await store.replace_prices(tx, prices)
     await announce(tx, changes)
+    if caller is not None:
+        for change in changes:
+            _note(tx, caller, change)
+
+
+def _note(tx: Tx, caller: Caller, change: Change) -> None:
+    before, after = change.before, change.after
+    prices = {"prices": change.prices} if change.prices else {}
+    action = "catalog.product_made" if before is None else "catalog.product_changed"
+    old = before and {name: getattr(before, name) for name in before.__struct_fields__}
+    new = {name: getattr(after, name) for name in after.__struct_fields__} | prices
+    note(tx, caller, action, f"product:{after.id}", old, new)
 
 
 async def announce(tx: Tx, changes: Sequence[Change]) -> None:

@@ -41,6 +41,8 @@ PLAIN = str.maketrans(
 
 def fold(text: str) -> str:
     """Write a text as it is searched for: lower case, without accents (``Überwurf`` → uberwurf)."""
+    if text.isascii():
+        return text.lower()
     lowered = unicodedata.normalize("NFKD", text.casefold()).translate(PLAIN)
     return "".join(char for char in lowered if not unicodedata.combining(char))
 

@@ -2,7 +2,9 @@
 
 from merkato.catalog.http import (
     categories,
+    exports,
     images,
+    imports,
     listing,
     price_lists,
     prices,
@@ -21,6 +23,8 @@ ROUTES: Routes = (
     *price_lists.ROUTES,
     *prices.ROUTES,
     *categories.ROUTES,
+    *imports.ROUTES,
+    *exports.ROUTES,
 )
 
 __all__ = ["ROUTES", "Counts", "Pages", "Shop"]

@@ -24,7 +24,6 @@ from merkato.chassis.http import (
 from merkato.chassis.idempotency import Answer, once, parse_key
 from merkato.chassis.ids import new_id
 from merkato.chassis.tokens import Caller
-from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound
 
 CATEGORIES = "/api/v1/categories"
@@ -75,8 +74,7 @@ async def create_category(
     category_id = new_id()
 
     async def work(tx: Tx) -> Answer:
-        await actions.create(tx, category_id, data, shop.default_locale)
-        note(tx, caller, "catalog.category_made", f"category:{category_id}", after=data)
+        await actions.create(tx, caller, category_id, data, shop.default_locale)
         made = await _page(tx, category_id, shop, None)
         headers = {**made.headers, "Location": f"{CATEGORIES}/{category_id}"}
         return Answer(201, made.body, headers)
@@ -87,14 +85,17 @@ async def create_category(
 
 @patch(f"{CATEGORIES}/{{category_id:uuid}}", policy=MAY_WRITE)
 async def change_category(
-    category_id: UUID, data: CategoryPatch, caller: Caller, db: Database, shop: Shop,
+    category_id: UUID,
+    data: CategoryPatch,
+    caller: Caller,
+    db: Database,
+    shop: Shop,
     if_match: IfMatch = None,
-) -> Response[bytes]:  # fmt: skip
+) -> Response[bytes]:
     """Change or move a category. Needs If-Match; 409 for a place below itself."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
-        before, after = await actions.change(tx, category_id, data, expected, shop.default_locale)
-        note(tx, caller, "catalog.category_changed", f"category:{category_id}", before, after)
+        await actions.change(tx, caller, category_id, data, expected, shop.default_locale)
         answer = await _page(tx, category_id, shop, None)
     return respond(answer)
 
@@ -105,8 +106,7 @@ async def delete_category(
 ) -> None:
     """Delete a category that nothing is below; its products stay. Needs If-Match."""
     async with db.transaction() as tx:
-        await actions.delete(tx, category_id, expected_version(if_match))
-        note(tx, caller, "catalog.category_deleted", f"category:{category_id}")
+        await actions.delete(tx, caller, category_id, expected_version(if_match))
 
 
 async def _page(tx: Tx, category_id: UUID, shop: Shop, locale: str | None) -> Answer:

@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import OrderedDict
+from typing import Any
 
 import msgspec
 
 from merkato.catalog.store import listing as store
-from merkato.catalog.store.listing import Facets, Wanted
+from merkato.catalog.store.listing import Asked, Facets, Wanted
 from merkato.chassis.db import Database
 
 DEAR_S = 0.05  # an answer that took longer is given again …
@@ -22,26 +23,35 @@ class Counts:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._kept: OrderedDict[bytes, tuple[float, asyncio.Future[Facets]]] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[float, asyncio.Future[Any]]] = OrderedDict()
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, wanted: Wanted) -> Facets:
         """Count what the products have that fit; up to 30 s old where counting takes long."""
-        key = msgspec.msgpack.encode(wanted)
+        parts = [await self._part(one) for one in store.asked(wanted)]
+        attributes = {
+            name: values for part in parts for name, values in part.get("attributes", {}).items()
+        }
+        whole = {name: value for part in parts for name, value in part.items()}
+        return msgspec.convert({**whole, "attributes": attributes}, Facets)
+
+    async def _part(self, asked: Asked) -> dict[str, Any]:
+        key = msgspec.msgpack.encode(asked)
         good_until, waiting = self._kept.get(key, (0.0, None))
         if waiting is None or time.monotonic() > good_until:
-            waiting = asyncio.ensure_future(self._count(key, wanted))
+            waiting = asyncio.ensure_future(self._count(key, asked))
             self._kept[key] = (float("inf"), waiting)
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT_MAX:
                 self._kept.popitem(last=False)
-        return await asyncio.shield(waiting)
+        part: dict[str, Any] = await asyncio.shield(waiting)
+        return part
 
-    async def _count(self, key: bytes, wanted: Wanted) -> Facets:
+    async def _count(self, key: bytes, asked: Asked) -> dict[str, Any]:
         try:
             async with self._room, self._db.reading() as tx:
                 began = time.monotonic()
-                found = await store.facets(tx, wanted)
+                found = await store.facets(tx, asked)
         except BaseException:
             self._kept.pop(key, None)
             raise

@@ -17,7 +17,6 @@ from merkato.chassis.db import Database
 from merkato.chassis.http import ANYONE, IfMatch, expected_version
 from merkato.chassis.ids import new_id
 from merkato.chassis.tokens import Caller
-from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound, Validation
 
 IMAGES = f"{PRODUCTS}/{{product_id:uuid}}/images"
@@ -63,10 +62,7 @@ async def add_image(
     async with _encoder:
         picture = await asyncio.to_thread(encoded, upload)
     async with db.transaction() as tx:
-        image_id, new = await actions.add(tx, product_id, new_id(), picture)
-        if new:
-            about = {"image": image_id}
-            note(tx, caller, "catalog.image_added", f"product:{product_id}", after=about)
+        image_id, new = await actions.add(tx, caller, product_id, new_id(), picture)
         response = page_response(await staff_page(tx, product_id, shop))
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"{PRODUCTS}/{product_id}/images/{image_id}"
@@ -81,8 +77,7 @@ async def change_image(
     """Move an image or change its alternative texts. Needs If-Match with the product's ETag."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
-        await actions.change(tx, product_id, image_id, data, expected)
-        note(tx, caller, "catalog.image_changed", f"image:{image_id}", after=data)
+        await actions.change(tx, caller, product_id, image_id, data, expected)
         return page_response(await staff_page(tx, product_id, shop))
 
 
@@ -92,8 +87,7 @@ async def remove_image(
 ) -> None:
     """Take an image from a product; its files stay, for orders that show them. Needs If-Match."""
     async with db.transaction() as tx:
-        await actions.remove(tx, product_id, image_id, expected_version(if_match))
-        note(tx, caller, "catalog.image_removed", f"product:{product_id}", {"image": image_id})
+        await actions.remove(tx, caller, product_id, image_id, expected_version(if_match))
 
 
 ROUTES = (read_image, add_image, change_image, remove_image)

@@ -10,7 +10,6 @@ from merkato.chassis.db import Database, Tx
 from merkato.chassis.http import IdempotencyKey, IfMatch, Page, etag, expected_version, respond
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
-from merkato.chassis.trail import note
 
 PRICE_LISTS = "/api/v1/price-lists"
 PRICE_LIST = f"{PRICE_LISTS}/{{name:str}}"
@@ -30,8 +29,7 @@ async def create_price_list(
     """Make a price list: its prices all include tax, or none does. 409 when its name is taken."""
 
     async def work(tx: Tx) -> Answer:
-        made = await actions.create(tx, data)
-        note(tx, caller, "catalog.price_list_made", f"price_list:{made.name}", after=made)
+        made = await actions.create(tx, caller, data)
         place = f"{PRICE_LISTS}/{made.name}"
         return answer(201, made, etag=etag(made.version), location=place)
 
@@ -46,8 +44,7 @@ async def change_price_list(
     """Change a list's title, or whether its prices include tax. Needs If-Match."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
-        changed = await actions.change(tx, name, data, expected)
-        note(tx, caller, "catalog.price_list_changed", f"price_list:{name}", after=data)
+        changed = await actions.change(tx, caller, name, data, expected)
     return respond(answer(200, changed, etag=etag(changed.version)))
 
 
@@ -57,8 +54,7 @@ async def remove_price_list(
 ) -> None:
     """Remove a list; 409 while prices are on it, and for `standard`. Needs If-Match."""
     async with db.transaction() as tx:
-        await actions.remove(tx, name, expected_version(if_match))
-        note(tx, caller, "catalog.price_list_removed", f"price_list:{name}")
+        await actions.remove(tx, caller, name, expected_version(if_match))
 
 
 ROUTES = (list_price_lists, create_price_list, change_price_list, remove_price_list)

@@ -74,9 +74,13 @@ async def create_product(
 
 @patch(f"{PRODUCTS}/{{product_id:uuid}}", policy=MAY_WRITE)
 async def change_product(
-    product_id: UUID, data: ProductPatch, caller: Caller, db: Database, shop: Shop,
+    product_id: UUID,
+    data: ProductPatch,
+    caller: Caller,
+    db: Database,
+    shop: Shop,
     if_match: IfMatch = None,
-) -> Response[bytes]:  # fmt: skip
+) -> Response[bytes]:
     """Change what is given; each part is replaced as a whole. Needs If-Match."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
@@ -90,8 +94,9 @@ async def archive_product(
 ) -> None:
     """Archive a product: orders go on knowing it, its slugs are free. Needs If-Match."""
     async with db.transaction() as tx:
-        expected = expected_version(if_match)
-        await actions.archive(tx, caller, product_id, expected, shop.default_locale)
+        await actions.archive(
+            tx, caller, product_id, expected_version(if_match), shop.default_locale
+        )
 
 
 async def staff_page(tx: Tx, product_id: UUID, shop: Shop) -> Page:

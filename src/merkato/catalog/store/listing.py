@@ -45,6 +45,37 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     attributes: Sequence[Sequence[Mapping[str, object]]] | None = None
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """Facets to count, of what is wanted: of attributes `only` one, or all but `left_out`."""
+
+    wanted: Wanted
+    which: tuple[str, ...]
+    only: str | None = None
+    left_out: tuple[str, ...] = ()
+
+
+def asked(wanted: Wanted) -> list[Asked]:
+    """List what to count, so that each filter's own choices are counted without that filter."""
+    priced = (wanted.min_minor, wanted.max_minor) != (None, None)
+    without: dict[str, dict[str, None]] = {
+        "category": {"categories": None} if wanted.categories is not None else {},
+        "price": {"min_minor": None, "max_minor": None} if priced else {},
+        "in_stock": {"in_stock": None} if wanted.in_stock is not None else {},
+    }
+    groups = wanted.attributes or ()
+    names = tuple(next(iter(group[0])) for group in groups)
+    free = tuple(facet for facet, fields in without.items() if not fields)
+    found = [Asked(wanted, ("total", "attributes", *free), None, names)]
+    for facet, fields in without.items():
+        if fields:
+            found.append(Asked(msgspec.structs.replace(wanted, **fields), (facet,)))
+    for name, group in zip(names, groups, strict=True):
+        others = [other for other in groups if other is not group] or None
+        one = msgspec.structs.replace(wanted, attributes=others)
+        found.append(Asked(one, ("attributes",), name))
+    return found
+
+
 class CategoryCount(msgspec.Struct, frozen=True, kw_only=True):
     """How many products are in a category or below it."""
 
@@ -103,13 +134,15 @@ async def listed(
     return await tx.fetch(LISTED, wanted, sort, behind, product_id, most, CANDIDATES)
 
 
-FACETS = "select facets($1, $2, $3)"
+FACETS = "select facets($1, $2, $3, $4, $5, $6)"
 
 
-async def facets(tx: Tx, wanted: Wanted) -> Facets:
-    """Count what the products have that fit."""
-    found: Any = await tx.fetchval(FACETS, wanted, FACET_NAMES, FACET_VALUES)
-    return msgspec.convert(found, Facets)
+async def facets(tx: Tx, asked: Asked) -> dict[str, Any]:
+    """Count some facets of the products that fit; gives those fields of Facets."""
+    found: dict[str, Any] = await tx.fetchval(
+        FACETS, asked.wanted, asked.which, asked.only, asked.left_out, FACET_NAMES, FACET_VALUES
+    )
+    return {name: found[name] for name in asked.which}
 
 
 LIKE_WORDS = "select word from like_words($1, $2)"

@@ -24,7 +24,7 @@ WORD_MAX = 40  # letters; longer words of titles are not what typing mistakes ar
 async def lock(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, Product]:
     """Read products whole and keep others from changing them, their variants included."""
     found = await lock_all(tx, product_ids)
-    return await _read(tx, found) if found else {}
+    return await read(tx, found) if found else {}
 
 
 LOCK_ALL = "select id from products where id = any($1) order by id for update"
@@ -50,8 +50,8 @@ select p.id, p.status, p.version, p.options, p.attributes, p.metadata,
 """
 
 
-async def _read(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, Product]:
-    """Read products that are locked; a statement that waits for the lock would read old rows."""
+async def read(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, Product]:
+    """Read products whole. Lock before, not here: who waits for a lock would read old rows."""
     rows = await tx.fetch(READ, list(product_ids))
     return {row["id"]: msgspec.convert(dict(row), Product) for row in rows}
 
@@ -262,13 +262,15 @@ async def _drop_prices(tx: Tx, skus: Sequence[str]) -> None:
 
 
 ADD_PRICES = """
-insert into prices (sku, price_list, currency, from_quantity, valid_from, amount_minor)
-select * from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::bigint[])
+insert into prices (sku, price_list, currency, from_quantity, valid_from, amount_minor, said)
+select p.*, p.valid_from <= clock_timestamp()
+  from unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::timestamptz[], $6::bigint[])
+       p(sku, price_list, currency, from_quantity, valid_from, amount_minor)
 """
 
 
 async def replace_prices(tx: Tx, prices: Mapping[str, Sequence[PriceRow]]) -> None:
-    """Keep all the prices that these skus have from now on."""
+    """Keep all the prices that these skus have from now on; they will be said at once."""
     await _drop_prices(tx, sorted(prices))
     rows = [(sku, row) for sku in sorted(prices) for row in prices[sku]]
     await tx.execute(
