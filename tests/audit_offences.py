@@ -99,6 +99,42 @@ PLANTED = [
         f"where id = '{E}'",
         E,
     ),
+    (
+        "M1",  # something was taken off that the order knows nothing of
+        "orders",
+        "insert into adjustments (order_id, n, line_no, source, code, amount_minor) "
+        f"values ('{A}', 1, 1, 'coupon', 'TEA', 5)",
+        A,
+    ),
+    (
+        "M1",  # the discount is what was taken off, but off a line that costs more
+        "orders",
+        f"update orders set discount_minor = 100, items_minor = 2100 where id = '{A}';"
+        f"update order_lines set unit_price_minor = 1050 where order_id = '{A}';"
+        "insert into order_lines select order_id, 2, sku, 1, title, options, image, price_list, "
+        "list_price_minor, 0, tax_class, rate_bp, 0, 0, 0, false, requires_shipping "
+        f"from order_lines where order_id = '{A}';"
+        "insert into adjustments (order_id, n, line_no, source, code, amount_minor) "
+        f"values ('{A}', 1, 1, 'coupon', 'TEA', 60), ('{A}', 2, 2, 'coupon', 'TEA', 40)",
+        A,
+    ),
+    ("K1", "orders", "update coupons set uses = 1", "TEA"),
+    (
+        "K1",
+        "orders",
+        "alter table coupons drop constraint coupons_check; update coupons set uses_max = 1",
+        "TEA",
+    ),
+    ("K1", "orders", "update coupons set uses_per_customer_max = 1", "TEA"),
+    ("K1", "orders", "update coupon_customers set uses = 3", "TEA"),
+    ("K1", "orders", f"update coupon_uses set state = 'held' where order_id = '{A}'", A),
+    (
+        "K1",  # an order whose coupon nobody counted
+        "orders",
+        f"delete from coupon_uses where order_id = '{A}'; update coupons set uses = 1;"
+        "update coupon_customers set uses = 1",
+        A,
+    ),
     ("M2", "payments", f"update payments set refunding_minor = 1 where id = '{B}'", B),
     ("M2", "payments", f"update payments set captured_minor = 1 where id = '{B}'", B),
     (

@@ -138,6 +138,7 @@ class Story:
         self.order(D, "D", ends[2], "declined", "card", "held")
         self.order(E, "E", ends[0], "partly_refunded", "card", "committed")
         self.after_sale(E)
+        self.coupon(("used", A), ("freed", C), ("held", D))
         self.payment(A, "on_account", "authorised", "authorise")
         self.payment(B, "card", "captured", "authorise", "capture")
         self.payment(C, "card", "captured", "authorise", "capture", "refund")
@@ -147,6 +148,17 @@ class Story:
 
     def write(self, service, sql, *values):
         self.writes.append((service, sql, values))
+
+    def coupon(self, *uses):
+        """A coupon that one customer held for some orders; sent free, so no sum is another."""
+        had = sum(state != "freed" for state, _ in uses)
+        sql = "insert into coupons (code, kind, uses, uses_max) "
+        self.write("orders", sql + "values ('TEA', 'free_shipping', $1, 3)", had)
+        self.write("orders", "insert into coupon_customers values ('TEA', 'user:1', $1)", had)
+        for state, order_id in uses:
+            self.write("orders", "update orders set coupon = 'TEA' where id = $1", order_id)
+            sql = "insert into coupon_uses (order_id, code, customer, state) "
+            self.write("orders", sql + "values ($1, 'TEA', 'user:1', $2)", order_id, state)
 
     def journal(self, delta, kind, order_id, source=None):
         sql = (

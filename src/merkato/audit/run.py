@@ -19,6 +19,7 @@ from merkato.audit.laws import (
     LAWS,
     SET_ASIDE,
     SET_ASIDE_SAYS,
+    coupons,
     events,
     mail,
     money,
@@ -37,6 +38,7 @@ from merkato.chassis.db import Tx
 STATEMENTS: tuple[Statement, ...] = (
     *stock.STATEMENTS,
     *money.STATEMENTS,
+    *coupons.STATEMENTS,
     *orders.STATEMENTS,
     *mail.STATEMENTS,
     *events.STATEMENTS,

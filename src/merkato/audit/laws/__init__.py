@@ -13,6 +13,7 @@ LAWS = {
     "M5": "What we think was captured and refunded is what the processor's ledger says.",
     "M6": "Every posting sums to zero, and every operation that came about is posted.",
     "M7": "Over the whole shop the ledger holds what confirmed orders cost, per currency.",
+    "K1": "No coupon is held and used more often than it may be, by all or by one customer.",
     "O1": "An order makes legal steps only, each end at most once, and stands where they led.",
     "O2": "No order stands still for a minute, unless it waits for its customer.",
     "N1": "An order was confirmed if and only if one confirmation was mailed; one mail per fact.",
