@@ -18,6 +18,7 @@ from service.orders_desk import (
 
 from merkato.contracts.orders import OrderPlaced
 from merkato.contracts.payments import PaymentActionRequired, PaymentCaptured, PaymentDeclined
+from merkato.contracts.trail import OrdersActionNoted
 
 LATER = "2120-01-01T00:00:00Z"
 TEN = {"kind": "percent", "basis_points": 1_000}
@@ -265,6 +266,10 @@ async def test_staff_make_change_list_and_archive_coupons(orders):
     back = await put_coupon(orders, "B-1", {**TEN, "uses_max": 2}, version=3)
     assert (back.status, back.json()["archived"], back.json()["uses"]) == (200, False, 1)
     assert (await orders.request("GET", path, token=TOKEN)).status == 403
+    noted = [(one.action, one.subject) for one in await orders.said(OrdersActionNoted)]
+    done = ("made", "B-1"), ("made", "A-1"), ("changed", "B-1"), ("archived", "B-1")
+    assert noted == [(f"orders.coupon_{what}", f"coupon:{code}") for what, code in
+                     (*done, ("changed", "B-1"))]  # fmt: skip
 
 
 async def test_a_limit_is_not_put_below_what_was_used(orders):

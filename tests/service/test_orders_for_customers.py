@@ -8,6 +8,7 @@ import pytest
 from service.orders_desk import TOKEN, Inventory, Payments, opened, place, wish
 
 from merkato.contracts.orders import OrderPlaced
+from merkato.contracts.trail import OrdersActionNoted
 
 STAFF = harness.user_token(role="staff")
 CUSTOMER = uuid4()
@@ -50,6 +51,17 @@ async def test_an_order_for_a_customer_is_theirs(orders):
     theirs = harness.user_token(CUSTOMER)
     mine = await orders.request("GET", "/api/v1/orders", token=theirs)
     assert [one["id"] for one in mine.json()["items"]] == [order["id"]]
+
+
+async def test_whoever_orders_for_others_is_noted(orders):
+    body = for_customer(line(), line(agreed=5), reference="one")
+    order = (await place(orders, body, token=STAFF)).json()
+    await place(orders)
+    [entry] = await orders.said(OrdersActionNoted)
+    assert entry.action == "orders.order_placed_for_customer"
+    assert (entry.subject, entry.role) == (f"order:{order['id']}", "staff")
+    assert (entry.after["customer_id"], entry.after["grand_minor"]) == (str(CUSTOMER), 1_005)
+    assert entry.after["agreed"] == [{"line_no": 2, "sku": "A", "unit_price_minor": 5}]
 
 
 async def test_orders_are_found_by_reference(orders):

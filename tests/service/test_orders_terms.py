@@ -7,6 +7,7 @@ import pytest
 from service.orders_desk import PERSON, STAFF, TOKEN, Inventory, Payments, opened, place, wish
 
 from merkato.contracts.catalog import Price, VariantPriced
+from merkato.contracts.trail import OrdersActionNoted
 
 HEAVY = {
     "titles": {"en": "By lorry"}, "prices": {"EUR": 900}, "days_min": 3, "days_max": 5,
@@ -192,3 +193,32 @@ async def test_terms_are_for_staff(orders):
     ):
         assert (await put(orders, path, body, token=TOKEN)).status == 403
         assert (await put(orders, path, body, token=None)).status == 401
+
+
+async def test_what_staff_change_is_noted_with_before_and_after(orders):
+    await put(orders, f"{METHODS}/lorry", HEAVY)
+    await put(orders, f"{METHODS}/lorry", HEAVY | {"days_max": 9}, version=1)
+    etag = {"if-match": '"v2"'}
+    await orders.request("DELETE", f"{METHODS}/lorry", token=STAFF, headers=etag)
+    rate = f"{RATES}/DE/standard/2000-01-01"
+    for points in (1_600, 1_600):
+        await put(orders, rate, {"basis_points": points})
+    for _ in range(2):
+        await orders.request("DELETE", rate, token=STAFF)
+    path = f"/api/v1/customer-price-lists/{PERSON}"
+    for _ in range(2):
+        await put(orders, path, {"price_list": "trade"})
+    await orders.request("DELETE", path, token=STAFF)
+    told = [(one.action.removeprefix("orders."), one.subject, one.before, one.after)
+            for one in await orders.said(OrdersActionNoted)]  # fmt: skip
+    assert [(action, subject) for action, subject, *_ in told] == [
+        ("shipping_method_made", "method:lorry"), ("shipping_method_changed", "method:lorry"),
+        ("shipping_method_archived", "method:lorry"),
+        ("tax_rate_set", "tax_rate:DE/standard/2000-01-01"),
+        ("tax_rate_removed", "tax_rate:DE/standard/2000-01-01"),
+        ("price_list_promised", f"customer:{PERSON}"),
+        ("price_list_promised", f"customer:{PERSON}"),
+    ]  # fmt: skip
+    assert told[1][2:] == ({"days_max": 5, "version": 1}, {"days_max": 9, "version": 2})
+    assert told[3][2:] == ({"basis_points": 1_900}, {"basis_points": 1_600})
+    assert told[5][2:] == ({"price_list": "standard"}, {"price_list": "trade"})

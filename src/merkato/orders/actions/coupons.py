@@ -7,6 +7,8 @@ from uuid import UUID
 import msgspec
 
 from merkato.chassis.db import Tx
+from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 from merkato.contracts.problem import (
     NotFound,
     PreconditionFailed,
@@ -81,7 +83,7 @@ async def follow(tx: Tx, confirmed: Sequence[UUID], cancelled: Sequence[UUID]) -
 
 
 async def put(
-    tx: Tx, code: str, body: CouponBody, expected: int | None
+    tx: Tx, caller: Caller, code: str, body: CouponBody, expected: int | None
 ) -> tuple[Coupon | None, Coupon]:
     """Make or replace a coupon; give it before (None: new) and after. An archived one lives again.
 
@@ -90,7 +92,9 @@ async def put(
     """
     check_body(body)
     if await store.insert(tx, code, body):
-        return None, (await store.coupons(tx, [code]))[code]
+        made = (await store.coupons(tx, [code]))[code]
+        note(tx, caller, "orders.coupon_made", f"coupon:{code}", after=made)
+        return None, made
     before = await _lock(tx, code)
     _check_version(before, expected)
     if body.uses_max is not None and body.uses_max < before.uses:
@@ -99,16 +103,18 @@ async def put(
     if most is not None and most < (had := await store.most_of_a_customer(tx, code)):
         raise StateConflict(f"A customer has used it {had} times.", uses=had)
     await store.update(tx, code, body, archived=False)
-    return before, (await store.coupons(tx, [code]))[code]
+    after = (await store.coupons(tx, [code]))[code]
+    note(tx, caller, "orders.coupon_changed", f"coupon:{code}", before, after)
+    return before, after
 
 
-async def archive(tx: Tx, code: str, expected: int) -> Coupon:
-    """Take a coupon out of use; orders keep it. Gives it as it was. Again: nothing happens."""
+async def archive(tx: Tx, caller: Caller, code: str, expected: int) -> None:
+    """Take a coupon out of use; orders keep it. Again: nothing happens. Raises as `put`."""
     before = await _lock(tx, code)
     if not before.archived:
         _check_version(before, expected)
         await store.update(tx, code, before, archived=True)
-    return before
+        note(tx, caller, "orders.coupon_archived", f"coupon:{code}", before=before)
 
 
 async def _lock(tx: Tx, code: str) -> Coupon:

@@ -9,6 +9,7 @@ import msgspec
 
 from merkato.chassis.db import Row, Tx
 from merkato.chassis.outbox import say
+from merkato.chassis.trail import note
 from merkato.contracts.orders import Line, OrderPlaced, Totals
 from merkato.contracts.problem import Problem, StateConflict
 from merkato.orders.actions import coupons
@@ -18,6 +19,7 @@ from merkato.orders.store.placing import NewOrder
 
 PLACED, PRICE_CHANGED, CONFLICT, TAKEN = "placed", "price-changed", "conflict", "taken"
 EXHAUSTED = "exhausted"
+PLACED_FOR = "orders.order_placed_for_customer"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -49,7 +51,9 @@ async def place(tx: Tx, orders: Sequence[NewOrder]) -> list[Outcome]:
     if any(order.priced.coupon for order in placed):
         await coupons.hold(tx, placed)
     for order in placed:
-        say(tx, _placed(order), *([order.noted] if order.noted else []))
+        say(tx, _placed(order))
+        if order.placed_by is not None:
+            note(tx, order.placed_by, PLACED_FOR, f"order:{order.id}", after=_agreed(order))
     if len(placed) == len(orders):
         return [Outcome(PLACED)] * len(orders)
     existing = await store.by_keys(tx, [(order.principal, order.key) for order in orders])
@@ -84,6 +88,24 @@ async def _with_their_carts(tx: Tx, orders: Sequence[NewOrder]) -> list[NewOrder
     return [
         o for o in orders if o.cart_id is None or (o.cart_id in closed and wanted[o.cart_id] is o)
     ]
+
+
+def _agreed(order: NewOrder) -> dict[str, Any]:
+    """Tell for the audit trail what was placed for whom, and which prices are not the list's."""
+    priced = order.priced
+    return {
+        "customer_id": order.customer_id,
+        "reference": order.reference,
+        "reference_time": order.reference_time,
+        "currency": priced.currency,
+        "grand_minor": priced.grand_minor,
+        "shipping_minor": priced.shipping.gross_minor,
+        "agreed": [
+            {"line_no": n, "sku": line.offer.sku, "unit_price_minor": line.unit_price_minor}
+            for n, line in enumerate(priced.lines, 1)
+            if line.agreed
+        ],
+    }
 
 
 def _placed(order: NewOrder) -> OrderPlaced:

@@ -58,6 +58,7 @@ class PricedLine(msgspec.Struct, frozen=True, kw_only=True):
     unit_price_minor: int
     discount_minor: int
     share: Share
+    agreed: bool = False  # the price of a piece is not the list's
 
 
 class Adjustment(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,6 +200,7 @@ def _line(one: _Found, discount_minor: int, asked: Asked, rate_bp: int) -> Price
         unit_price_minor=one.unit_minor,
         discount_minor=discount_minor,
         share=share(left, rate_bp, tax_included=one.tax_included),
+        agreed=one.item.agreed_minor is not None,
     )
 
 

@@ -21,7 +21,6 @@ from merkato.chassis.http import (
     staff,
 )
 from merkato.chassis.tokens import Caller
-from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound, StateConflict
 from merkato.orders.actions import coupons as actions
 from merkato.orders.domain import coupons as rules
@@ -97,8 +96,7 @@ async def put_coupon(
         valid_until=moment("valid_until", data.valid_until),
     )
     async with db.transaction() as tx:
-        before, after = await actions.put(tx, rules.canonical(code), body, expected)
-        note(tx, caller, "orders.coupon_put", f"coupon:{after.code}", before, after)
+        before, after = await actions.put(tx, caller, rules.canonical(code), body, expected)
     return _answer(after, 201 if before is None else 200)
 
 
@@ -107,8 +105,7 @@ async def archive_coupon(code: str, caller: Caller, db: Database, if_match: IfMa
     """Take a coupon out of use; orders keep theirs. Needs If-Match."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
-        await actions.archive(tx, _code(code), expected)
-        note(tx, caller, "orders.coupon_archived", f"coupon:{_code(code)}")
+        await actions.archive(tx, caller, _code(code), expected)
 
 
 def _code(code: str) -> str:

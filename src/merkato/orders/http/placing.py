@@ -24,7 +24,6 @@ from merkato.chassis.http import ANYONE, IdempotencyKey, moment
 from merkato.chassis.idempotency import fingerprint, parse_key
 from merkato.chassis.ids import derived_id
 from merkato.chassis.tokens import Caller, is_thing_token, thing_token
-from merkato.chassis.trail import entry
 from merkato.config import Orders
 from merkato.contracts.inventory import Reserve, StockLine
 from merkato.contracts.problem import (
@@ -54,7 +53,6 @@ from merkato.orders.store.placing import NewOrder, Wish
 
 log = structlog.get_logger()
 
-PLACED_FOR = "orders.order_placed_for"
 PRICES_MAX = 3  # times a request is priced before its customer is asked again
 NUMBERS_MAX = 5  # tries for a number nobody has
 EXAMPLE = {  # for the documents
@@ -77,10 +75,10 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     principal: str
     customer_id: UUID | None
-    caller: Caller
     cart: carts.Cart | None
     fingerprint: bytes
     reference_time: datetime | None
+    caller: Caller
 
 
 @post("/api/v1/orders", policy=ANYONE, status_code=202, example=EXAMPLE)
@@ -150,10 +148,10 @@ async def _identify(
         principal = caller.principal
     customer_id = caller.user_id if data.customer_id is msgspec.UNSET else data.customer_id
     return _Request(
-        data=data, key=key, principal=principal, customer_id=customer_id, caller=caller,
-        cart=cart,
+        data=data, key=key, principal=principal, customer_id=customer_id, cart=cart,
         fingerprint=fingerprint(data),
         reference_time=moment("reference_time", data.reference_time or None),
+        caller=caller,
     )  # fmt: skip
 
 
@@ -356,10 +354,8 @@ def _new_order(
         placed_at=now,
         reference=asked.data.reference or None,
         reference_time=asked.reference_time,
+        placed_by=asked.caller if asked.data.scopes else None,
         coupon_customer=_coupon_customer(settings, asked, basket) if priced.coupon else None,
-        noted=entry(asked.caller, PLACED_FOR, f"order:{order_id}", after=asked.data.agreed)
-        if asked.data.scopes
-        else None,
         pay_until=now + timedelta(seconds=settings.pay_within_s),
         look_at=now + timedelta(seconds=settings.watch_after_s),
     )

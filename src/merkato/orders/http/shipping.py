@@ -10,7 +10,6 @@ from litestar.params import Parameter
 from merkato.chassis.db import Database
 from merkato.chassis.http import ANYONE, IfMatch, Page, etag, expected_version, staff
 from merkato.chassis.tokens import Caller
-from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound, Validation
 from merkato.contracts.values import Country, Currency, Locale
 from merkato.orders.actions import terms as actions
@@ -93,9 +92,13 @@ async def get_method(method_id: str, db: Database) -> Response[ShippingMethod]:
 
 @put(METHOD, policy=CONFIGURE)
 async def put_method(
-    method_id: str, data: MethodBody, caller: Caller, db: Database, desk: Desk,
+    method_id: str,
+    data: MethodBody,
+    caller: Caller,
+    db: Database,
+    desk: Desk,
     if_match: IfMatch = None,
-) -> Response[ShippingMethod]:  # fmt: skip
+) -> Response[ShippingMethod]:
     """Make a shipping method (201) or replace it (200, needs If-Match); an archived one is back.
 
     Prices are in minor units by currency, with tax where the price list has it.
@@ -107,10 +110,7 @@ async def put_method(
         raise Validation.at("/id", detail) from error
     expected = None if if_match is None else expected_version(if_match)
     async with db.transaction() as tx:
-        before, after = await actions.put_method(tx, method_id, data, expected)
-        note(
-            tx, caller, "orders.shipping_method_put", f"shipping_method:{method_id}", before, after
-        )
+        before, after = await actions.put_method(tx, caller, method_id, data, expected)
     desk.forget_terms()
     return _answer(after, 201 if before is None else 200)
 
@@ -122,8 +122,7 @@ async def archive_method(
     """Offer a shipping method no more; orders go on naming it. Needs If-Match."""
     expected = expected_version(if_match)
     async with db.transaction() as tx:
-        await actions.archive_method(tx, method_id, expected)
-        note(tx, caller, "orders.shipping_method_archived", f"shipping_method:{method_id}")
+        await actions.archive_method(tx, caller, method_id, expected)
     desk.forget_terms()
 
 

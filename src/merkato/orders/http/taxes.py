@@ -9,10 +9,10 @@ from litestar import delete, get, put
 from merkato.chassis.db import Database
 from merkato.chassis.http import Cursor, Limit, Page, decode_cursor, encode_cursor, staff
 from merkato.chassis.tokens import Caller
-from merkato.chassis.trail import note
 from merkato.contracts.problem import Validation
 from merkato.contracts.values import Country, TaxClass
 from merkato.orders.actions import terms as actions
+from merkato.orders.domain.offers import STANDARD
 from merkato.orders.domain.terms import BasisPoints, MethodId, TaxRate
 from merkato.orders.http.desk import Desk
 from merkato.orders.store import terms as store
@@ -59,17 +59,21 @@ async def list_rates(
 
 @put(RATE, policy=CONFIGURE, status_code=200)
 async def put_rate(
-    country: str, tax_class: str, valid_from: str, data: PutRate, caller: Caller, db: Database,
+    country: str,
+    tax_class: str,
+    valid_from: str,
+    data: PutRate,
+    caller: Caller,
+    db: Database,
     desk: Desk,
-) -> TaxRate:  # fmt: skip
+) -> TaxRate:
     """Say what tax is due in a country for a class of goods, from a day (UTC) on.
 
     Counts within seconds, and never for orders that exist. Harmless to repeat.
     """
     rate = _rate(country, tax_class, valid_from, data.basis_points)
     async with db.transaction() as tx:
-        await actions.put_rate(tx, rate)
-        note(tx, caller, "orders.tax_rate_put", f"tax_rate:{country}/{tax_class}", after=rate)
+        await actions.put_rate(tx, caller, rate)
     desk.forget_terms()
     return rate
 
@@ -81,9 +85,7 @@ async def delete_rate(
     """Take a tax rate back: the one before it counts again. Harmless to repeat."""
     rate = _rate(country, tax_class, valid_from, 0)
     async with db.transaction() as tx:
-        await actions.delete_rate(tx, rate.country, rate.tax_class, rate.valid_from)
-        about = {"valid_from": rate.valid_from}
-        note(tx, caller, "orders.tax_rate_deleted", f"tax_rate:{country}/{tax_class}", about)
+        await actions.delete_rate(tx, caller, rate)
     desk.forget_terms()
 
 
@@ -124,8 +126,7 @@ async def put_customer_list(
 ) -> CustomerList:
     """Have a customer pay by a price list of the catalogue, from now on. Harmless to repeat."""
     async with db.transaction() as tx:
-        await store.put_list(tx, customer_id, data.price_list)
-        note(tx, caller, "orders.customer_list_put", f"user:{customer_id}", after=data)
+        await actions.promise_list(tx, caller, customer_id, data.price_list)
     return CustomerList(customer_id=customer_id, price_list=data.price_list)
 
 
@@ -133,8 +134,7 @@ async def put_customer_list(
 async def delete_customer_list(customer_id: UUID, caller: Caller, db: Database) -> None:
     """Have a customer pay by the standard list again. Harmless to repeat."""
     async with db.transaction() as tx:
-        await store.delete_list(tx, customer_id)
-        note(tx, caller, "orders.customer_list_deleted", f"user:{customer_id}")
+        await actions.promise_list(tx, caller, customer_id, STANDARD)
 
 
 ROUTES = (

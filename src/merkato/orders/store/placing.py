@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from merkato.chassis.db import Row, Tx
-from merkato.contracts.trail import ActionNoted
+from merkato.chassis.tokens import Caller
 from merkato.contracts.values import Address, Contact
 from merkato.orders.domain.pricing import Priced
 
@@ -37,8 +37,8 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
     look_at: datetime
     reference: str | None = None
     reference_time: datetime | None = None
+    placed_by: Caller | None = None  # who placed it for somebody else, or at prices agreed on
     coupon_customer: str | None = None  # whose use of the coupon it is
-    noted: ActionNoted | None = None  # for the audit trail, when it took a scope
 
 
 class Wish(msgspec.Struct, frozen=True):
