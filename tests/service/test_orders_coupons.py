@@ -218,6 +218,18 @@ async def test_a_coupon_comes_off_a_cart_and_can_be_left_out(orders):
     assert (await place(orders, body)).json()["totals"]["grand_minor"] == 2_000
 
 
+async def test_a_guests_coupon_comes_along_after_logging_in(orders):
+    await coupon(orders)
+    guest, proof = await new_cart(orders, token=None)
+    put = await orders.request("PUT", f"{guest}/coupons/SAVE", headers=proof)
+    assert put.status == 200, put
+    mine, _ = await new_cart(orders)
+    body = {"cart_id": guest.rsplit("/", 1)[-1], "token": proof["x-cart-token"]}
+    merged = await orders.request("POST", f"{mine}/merge", body, token=TOKEN)
+    assert merged.json()["coupon"]["code"] == "SAVE"
+    assert merged.json()["totals"]["grand_minor"] == 3_600
+
+
 async def test_a_coupon_that_changed_while_goods_were_held_is_priced_again(orders, stock):
     made = await coupon(orders)
 

@@ -159,7 +159,7 @@ async def merge_carts(tx: Tx, source: UUID, target: UUID) -> None:
         raise StateConflict("One of the carts has been ordered.")
     await carts.pour(tx, source, target)
     await carts.mark_merged(tx, source)
-    await carts.touch(tx, target)
+    await carts.touch(tx, target, source)
 
 
 def newest_offers(events: Sequence[Any]) -> list[Any]:

@@ -78,7 +78,7 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     cart: carts.Cart | None
     fingerprint: bytes
     reference_time: datetime | None
-    caller: Caller
+    placed_by: Caller | None  # whoever may do more than a customer, if that was asked for
 
 
 @post("/api/v1/orders", policy=ANYONE, status_code=202, example=EXAMPLE)
@@ -101,12 +101,11 @@ async def place_order(
     assert key is not None
     guest_token = request.headers.get("x-cart-token")
     asked = await _identify(data, key, caller, desk, guest_token)
-    basket = _basket(asked)
-    wanted = rules.pieces(basket.goods)
     known = await desk.known(Wish(asked.principal, key, asked.customer_id))
     if known.existing is not None:
         return await _replay(desk, asked, known.existing)
-    basket = msgspec.structs.replace(basket, price_list=known.price_list)
+    basket = _basket(asked, known.price_list)
+    wanted = rules.pieces(basket.goods)
     for _ in range(PRICES_MAX):
         coupon = await _coupon(desk, basket)
         priced = _price(basket, await desk.offers(tuple(wanted)), await desk.terms(), coupon)
@@ -129,8 +128,9 @@ async def _identify(
     """
     if (data.cart_id is None) == (data.lines is None):
         raise Validation.at("/cart_id", "Send either cart_id or lines.")
-    if data.scopes:
-        _check_scopes(data, caller)
+    scopes = data.scopes
+    if scopes:
+        _check_scopes(data, scopes, caller)
     cart = None
     if data.cart_id is not None:
         if caller.kind != "user" and guest_token is None:
@@ -151,7 +151,7 @@ async def _identify(
         data=data, key=key, principal=principal, customer_id=customer_id, cart=cart,
         fingerprint=fingerprint(data),
         reference_time=moment("reference_time", data.reference_time or None),
-        caller=caller,
+        placed_by=caller if scopes else None,
     )  # fmt: skip
 
 
@@ -162,17 +162,17 @@ def owns(cart: carts.Cart, caller: Caller, token: str | None, secret: str) -> bo
     return is_thing_token(secret, cart.id, token)
 
 
-def _check_scopes(data: rules.PlaceOrder, caller: Caller) -> None:
+def _check_scopes(data: rules.PlaceOrder, scopes: frozenset[str], caller: Caller) -> None:
     if caller.kind == "anonymous":
         raise Unauthenticated("Log in to order for others.")
-    missing = sorted(scope for scope in data.scopes if not caller.may(scope))
+    missing = sorted(scope for scope in scopes if not caller.may(scope))
     if missing:
         raise Forbidden(f"This takes {' and '.join(missing)}.")
     if data.for_another and data.lines is None:
         raise Validation.at("/customer_id", "Orders for others are placed by lines.")
 
 
-def _basket(asked: _Request) -> rules.Basket:
+def _basket(asked: _Request, price_list: str) -> rules.Basket:
     data, cart = asked.data, asked.cart
     contact = data.contact or (cart.contact if cart else None)
     if contact is None and not data.for_another:
@@ -196,6 +196,7 @@ def _basket(asked: _Request) -> rules.Basket:
         shipping_address=data.shipping_address or (cart.shipping_address if cart else None),
         billing_address=data.billing_address or (cart.billing_address if cart else None),
         shipping_method=data.shipping_method or (cart.shipping_method if cart else None),
+        price_list=price_list,
         coupon=code and coupons.canonical(code),
     )
 
@@ -354,7 +355,7 @@ def _new_order(
         placed_at=now,
         reference=asked.data.reference or None,
         reference_time=asked.reference_time,
-        placed_by=asked.caller if asked.data.scopes else None,
+        placed_by=asked.placed_by,
         coupon_customer=_coupon_customer(settings, asked, basket) if priced.coupon else None,
         pay_until=now + timedelta(seconds=settings.pay_within_s),
         look_at=now + timedelta(seconds=settings.watch_after_s),

@@ -236,7 +236,11 @@ select $2, line_id, sku, quantity from cart_lines where cart_id = $1
    set quantity = least(1000000, l.quantity + excluded.quantity)
 """
 MERGED = "update carts set status = 'merged', version = version + 1 where id = $1"
-TOUCH = "update carts set version = version + 1, updated_at = clock_timestamp() where id = $1"
+TOUCH = """
+update carts set version = version + 1, updated_at = clock_timestamp(),
+       coupon = coalesce(coupon, (select coupon from carts where id = $2))
+ where id = $1
+"""
 
 
 async def pour(tx: Tx, source: UUID, target: UUID) -> None:
@@ -249,9 +253,9 @@ async def mark_merged(tx: Tx, cart_id: UUID) -> None:
     await tx.execute(MERGED, cart_id)
 
 
-async def touch(tx: Tx, cart_id: UUID) -> None:
-    """Raise a cart's version."""
-    await tx.execute(TOUCH, cart_id)
+async def touch(tx: Tx, cart_id: UUID, source: UUID) -> None:
+    """Raise the version of a cart that another was poured into, and take over its coupon."""
+    await tx.execute(TOUCH, cart_id, source)
 
 
 MINE = """
