@@ -210,19 +210,6 @@ async def test_addresses_of_others_are_not_there(users):
     assert (await users.request("GET", path, token=ada)).headers["etag"] == '"v1"'
 
 
-async def test_the_export_is_complete_and_only_ones_own(users):
-    ada, user_id = await registered(users, name="Ada")
-    await registered(users, "eve@example.org", name="Eve")
-    await add(users, ada)
-    answer = await users.request("GET", "/api/v1/me/export", token=ada)
-    export = answer.json()
-    assert export["profile"]["id"] == user_id
-    assert [one["city"] for one in export["addresses"]] == ["London"]
-    assert len(export["sessions"]) == 1
-    assert b"Eve" not in answer.body
-    assert b"argon2" not in answer.body
-
-
 async def test_erasing_leaves_nothing_personal(users):
     token, user_id = await registered(users, "canary-ada@example.org", name="Canary Ada")
     await add(users, token, uuid4().hex, name="Canary Ada", city="Canary Wharf")

@@ -42,7 +42,8 @@ def hears(forgets: Forgets, says: Kinds, known: Kinds) -> Hears:
         users = sorted({e.event.user_id for e in heard if isinstance(e.event, UserErased)})
         orders = sorted({e.event.order_id for e in heard if isinstance(e.event, OrderErased)})
         await note(tx, users, orders)
-        await forget(tx, forgets, says, known, users, orders)
+        names = await forget(tx, forgets, says, known, users, orders)
+        await tx.execute(REMEMBER, [*users, *orders], names)
 
     return {UserErased: on_erased, OrderErased: on_erased}
 
@@ -79,7 +80,8 @@ async def forget_due(db: Database, forgets: Forgets, says: Kinds, known: Kinds) 
         users = [row["subject"] for row in rows if row["kind"] == "user"]
         orders = [row["subject"] for row in rows if row["kind"] == "order"]
         names = await forget(tx, forgets, says, known, users, orders)
-    await _forget_answers(db, names)
+    before = {name for row in rows for name in row["names"]}
+    await _forget_answers(db, sorted(before.union(names)))
     async with db.transaction() as tx:
         await tx.execute(DONE, users + orders, AGAIN_S)
     return len(rows)
@@ -130,13 +132,20 @@ NOTE = """
 insert into forgotten (subject, kind) select * from unnest($1::uuid[], $2::text[])
     on conflict (subject) do update set rounds = 0, next_at = clock_timestamp()
 """
+# What is found at first is looked for later too, when nothing leads to it any more.
+REMEMBER = """
+update forgotten set names = array(select distinct unnest(names || $2::text[]))
+ where subject = any($1)
+"""
 DUE = """
-select subject, kind from forgotten where next_at <= clock_timestamp() order by next_at limit $1
+select subject, kind, names from forgotten where next_at <= clock_timestamp()
+ order by next_at limit $1
 """
 DONE = """
 update forgotten
    set rounds = rounds + 1,
-       next_at = case rounds when 0 then clock_timestamp() + make_interval(secs => $2) end
+       next_at = case rounds when 0 then clock_timestamp() + make_interval(secs => $2) end,
+       names = case rounds when 0 then names else '{}' end
  where subject = any($1)
 """
 BLANK_SAID = """

@@ -1,7 +1,7 @@
 """What users says: accounts come, change and go."""
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
@@ -150,3 +150,13 @@ class KeyGrant(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     scopes: tuple[str, ...]  # what the key may do now: never more than its maker
     expires_at: datetime | None = None
+
+
+class PersonalPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of what a service keeps about a user, oldest first, for service tokens only.
+
+    The answer to ``GET /api/v1/<…>/personal-data/{user_id}?cursor=``.
+    """
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None = None

@@ -48,6 +48,7 @@ def service(config: Config) -> Service:
             "/api/v1/notifications",
             "/api/v1/notification-templates",
             "/api/v1/me/notification-preferences",
+            "/api/v1/notification-preferences",
         ),
         routes=http.ROUTES,
         says=(NotificationSent, NotificationFailed),

@@ -63,5 +63,6 @@ def service(config: Config) -> Service:
         ),
         hears=HEARS,
         jobs=jobs.JOBS,
+        asks=("notifications", "orders", "payments"),
         provides=provides,
     )  # fmt: skip

@@ -114,21 +114,6 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             needed.add("orders:agree-prices")
         return frozenset(needed)
 
-    @property
-    def agreed(self) -> dict[str, Any]:
-        """Give what took those scopes, for the audit trail."""
-        prices = [
-            {"sku": line.sku, "agreed_price": line.agreed_price}
-            for line in self.lines or ()
-            if line.agreed_price
-        ]
-        return {
-            "customer_id": self.customer_id if self.for_another else None,
-            "reference": self.reference or None,
-            "agreed_shipping": self.agreed_shipping or None,
-            "agreed_prices": prices,
-        }
-
 
 class Goods(msgspec.Struct, frozen=True, kw_only=True):
     """So many of a sku, at the price of the list or at one agreed on."""

@@ -1,22 +1,35 @@
 """The people who ordered: what other services may ask about them, and how they are forgotten."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, post
+from litestar import Response, get, post
 
 from merkato.chassis.db import Tx
-from merkato.chassis.http import SERVICE, IdempotencyKey, respond, staff
+from merkato.chassis.http import (
+    SERVICE,
+    Cursor,
+    IdempotencyKey,
+    decode_cursor,
+    encode_cursor,
+    respond,
+    staff,
+)
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller, thing_token
 from merkato.chassis.trail import note
 from merkato.contracts.orders import OrdersAsked, OrderTokens
 from merkato.contracts.problem import Validation
+from merkato.contracts.users import PersonalPage
 from merkato.contracts.values import Email
 from merkato.orders.actions import people as actions
+from merkato.orders.http import views
 from merkato.orders.http.desk import Desk
-from merkato.orders.store import people
+from merkato.orders.store import life, people
+
+PAGE = 100  # orders, or carts, given to users at a time
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,4 +74,33 @@ async def give_tokens(data: OrdersAsked, desk: Desk) -> Response[OrderTokens]:
     return Response(OrderTokens(tokens=tokens), headers={"Cache-Control": "no-store"})
 
 
-ROUTES: tuple[Any, ...] = (erase_buyer, give_tokens)
+@get("/api/v1/orders/personal-data/{user_id:uuid}", policy=SERVICE)
+async def export_orders(user_id: UUID, desk: Desk, cursor: Cursor = None) -> PersonalPage:
+    """Give users a page of all that is kept about somebody's orders, oldest first."""
+    after = decode_cursor(cursor, tuple[datetime, UUID])
+    async with desk.db.transaction(snapshot=True) as tx:
+        rows = await people.orders_of(tx, user_id, after, PAGE + 1)
+        ids = [row["id"] for row in rows[:PAGE]]
+        found = await life.views(tx, ids)
+        steps = await people.timelines(tx, ids)
+    told: dict[UUID, list[dict[str, Any]]] = {id: [] for id in ids}
+    for step in steps:
+        told[step["order_id"]].append(msgspec.to_builtins(dict(step)))
+    items = [{**msgspec.to_builtins(views.from_row(found[id])), "timeline": told[id]} for id in ids]
+    more = encode_cursor(rows[PAGE - 1]["placed_at"], ids[-1]) if len(rows) > PAGE else None
+    return PersonalPage(items=items, next_cursor=more)
+
+
+@get("/api/v1/carts/personal-data/{user_id:uuid}", policy=SERVICE)
+async def export_carts(user_id: UUID, desk: Desk, cursor: Cursor = None) -> PersonalPage:
+    """Give users a page of somebody's carts, oldest first."""
+    after = decode_cursor(cursor, tuple[datetime, UUID])
+    async with desk.db.reading() as tx:
+        rows = await people.carts_of(tx, user_id, after, PAGE + 1)
+    page = rows[:PAGE]
+    items = [msgspec.to_builtins(dict(row)) for row in page]
+    more = encode_cursor(page[-1]["created_at"], page[-1]["id"]) if len(rows) > PAGE else None
+    return PersonalPage(items=items, next_cursor=more)
+
+
+ROUTES: tuple[Any, ...] = (erase_buyer, give_tokens, export_orders, export_carts)

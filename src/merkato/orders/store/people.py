@@ -1,9 +1,12 @@
 """Statements about the people who ordered."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from merkato.chassis.db import Row, Tx
+
+Place = tuple[datetime, UUID]
 
 GUESTS_ORDERS = "select id from orders where id = any($1) and customer_id is null"
 
@@ -33,6 +36,46 @@ select c.order_id, o.customer_id from order_contacts c join orders o on o.id = c
 async def reached_by(tx: Tx, emails: Sequence[str]) -> list[Row]:
     """Find the orders whose buyer gave one of these addresses, in lower case."""
     return await tx.fetch(REACHED_BY, list(emails))
+
+
+ORDERS_OF = """
+select id, placed_at from orders
+ where customer_id = $1 and ($2::timestamptz is null or (placed_at, id) > ($2, $3))
+ order by placed_at, id limit $4
+"""
+
+
+async def orders_of(tx: Tx, user_id: UUID, after: Place | None, limit: int) -> list[Row]:
+    """Name a user's orders, oldest first, from after a place among them."""
+    return await tx.fetch(ORDERS_OF, user_id, *(after or (None, None)), limit)
+
+
+TIMELINES = """
+select order_id, n, what, from_status, to_status, at, actor, detail from timeline
+ where order_id = any($1) order by order_id, n
+"""
+
+
+async def timelines(tx: Tx, order_ids: Sequence[UUID]) -> list[Row]:
+    """List what happened to orders, oldest first for each."""
+    return await tx.fetch(TIMELINES, list(order_ids))
+
+
+CARTS_OF = """
+select c.id, c.status, c.currency, c.locale, c.contact, c.shipping_address, c.billing_address,
+       c.metadata, c.created_at, c.updated_at,
+       (select coalesce(jsonb_agg(jsonb_build_object('sku', l.sku, 'quantity', l.quantity)
+                                  order by l.added_at, l.line_id), '[]')
+          from cart_lines l where l.cart_id = c.id) as lines
+  from carts c
+ where c.customer_id = $1 and ($2::timestamptz is null or (c.created_at, c.id) > ($2, $3))
+ order by c.created_at, c.id limit $4
+"""
+
+
+async def carts_of(tx: Tx, user_id: UUID, after: Place | None, limit: int) -> list[Row]:
+    """List a user's carts, those that were ordered too, oldest first."""
+    return await tx.fetch(CARTS_OF, user_id, *(after or (None, None)), limit)
 
 
 FORGET_CONTACTS = """

@@ -1,5 +1,5 @@
 """The HTTP face of payments."""
 
-from merkato.payments.http import ledger, payments, refunds, webhooks
+from merkato.payments.http import ledger, payments, people, refunds, webhooks
 
-ROUTES = (*payments.ROUTES, *refunds.ROUTES, *ledger.ROUTES, *webhooks.ROUTES)
+ROUTES = (*payments.ROUTES, *refunds.ROUTES, *ledger.ROUTES, *webhooks.ROUTES, *people.ROUTES)

@@ -101,6 +101,23 @@ async def newest(
     return [msgspec.convert(dict(row), PaymentView) for row in rows]
 
 
+OF_PERSON = """
+select p.*, (select coalesce(jsonb_agg(to_jsonb(o) order by o.created_at, o.id), '[]')
+               from operations o where o.payment_id = p.id) as operations
+  from payments p
+ where p.customer_id = $1 and ($2::timestamptz is null or (p.created_at, p.id) > ($2, $3::uuid))
+ order by p.created_at, p.id limit $4
+"""
+
+
+async def of_person(
+    tx: Tx, user_id: UUID, after: tuple[datetime, UUID] | None, limit: int
+) -> list[PaymentView]:
+    """List a user's payments, oldest first."""
+    rows = await tx.fetch(OF_PERSON, user_id, *(after or (None, None)), limit)
+    return [msgspec.convert(dict(row), PaymentView) for row in rows]
+
+
 OPERATION = """
 select id, payment_id, kind, attempt, method, amount_minor, currency, state, reference, url, reason,
        credit_id, created_at, ended_at

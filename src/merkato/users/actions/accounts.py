@@ -12,6 +12,7 @@ from merkato.chassis.outbox import say
 from merkato.chassis.tokens import Caller
 from merkato.chassis.trail import COMMAND_LINE, note
 from merkato.config import Users
+from merkato.contracts.event import Personal
 from merkato.contracts.problem import (
     NotFound,
     PreconditionFailed,
@@ -148,8 +149,16 @@ async def _check_rank(tx: Tx, caller: Caller, account: Account, role: str) -> No
     check_grants(granted | await roles.permissions(tx, account.role), caller.permissions)
 
 
-def _staff_view(account: Account) -> dict[str, Any]:
-    return {"role": account.role, "blocked": account.blocked, "metadata": account.metadata}
+class _Access(msgspec.Struct, frozen=True, kw_only=True):
+    """What staff may change of an account, as the trail shows it: no words about a person."""
+
+    role: str
+    blocked: bool
+    metadata: Personal[dict[str, str]]
+
+
+def _staff_view(account: Account) -> _Access:
+    return _Access(role=account.role, blocked=account.blocked, metadata=account.metadata)
 
 
 async def erase(tx: Tx, caller: Caller, user_id: UUID, expected_version: int | None = None) -> None:

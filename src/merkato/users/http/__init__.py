@@ -1,10 +1,11 @@
 """The routes of users, by who calls them."""
 
-from merkato.users.http import auth, invitations, keys, me, roles, security, staff, trail
+from merkato.users.http import auth, export, invitations, keys, me, roles, security, staff, trail
 
 ROUTES = (
     *auth.ROUTES,
     *me.ROUTES,
+    *export.ROUTES,
     *staff.ROUTES,
     *keys.ROUTES,
     *invitations.ROUTES,

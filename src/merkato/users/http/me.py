@@ -29,7 +29,6 @@ from merkato.users.domain.passwords import check_password, normal_password
 from merkato.users.domain.people import Account, SavedAddress
 from merkato.users.http.auth import NO_STORE, Password
 from merkato.users.store import accounts as store
-from merkato.users.store import logins as login_store
 
 T = TypeVar("T")
 
@@ -79,14 +78,6 @@ class AddressChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     phone: Line | UnsetType | None = UNSET
     tax_id: Line | UnsetType | None = UNSET
     is_default: bool | UnsetType = UNSET
-
-
-class Export(msgspec.Struct, frozen=True, kw_only=True):
-    """All that users keeps about a person; orders and mails are asked of their services."""
-
-    profile: Me
-    addresses: list[SavedAddress]
-    sessions: list[login_store.Session]
 
 
 def view(account: Account) -> Me:
@@ -152,19 +143,6 @@ async def erase_me(caller: Caller, db: Database, if_match: IfMatch = None) -> No
     expected = expected_version(if_match)
     async with db.transaction() as tx:
         await accounts.erase(tx, caller, own_id(caller), expected)
-
-
-@get("/api/v1/me/export", policy=USER)
-async def export_me(caller: Caller, db: Database) -> Response[Export]:
-    """Give all that this service keeps about the caller."""
-    async with db.transaction(snapshot=True) as tx:
-        account = await own(tx, caller)
-        export = Export(
-            profile=view(account),
-            addresses=await store.addresses(tx, account.id),
-            sessions=await login_store.sessions(tx, account.id),
-        )
-    return private(export)
 
 
 @post("/api/v1/me/password", policy=USER, status_code=204)
@@ -255,6 +233,6 @@ async def remove_address(
 
 
 ROUTES: tuple[Any, ...] = (
-    read_me, change_me, erase_me, export_me, change_password, list_addresses, add_address,
+    read_me, change_me, erase_me, change_password, list_addresses, add_address,
     read_address, change_address, remove_address,
 )  # fmt: skip
