@@ -116,6 +116,9 @@ async def test_whoever_wants_it_is_told_on_the_telephone(new_database, telephone
             "text": "DHL brings it, tracking number JD0146.",
             "url": f"https://shop.example/orders/{order_id}",
         }  # fmt: skip
+        rows = await alone.fetch("select channel from messages where fact like '%.shipped'")
+        mine = ["email", "inbox", "push", "sms"]
+        assert sorted(row["channel"] for row in rows) == sorted([*mine, "email", "inbox", "email"])
         assert len(await alone.said(NotificationSent)) == 2
         status, shown = await telephones.call("GET", "/")
         assert status == 200

@@ -84,6 +84,9 @@ async def test_a_template_is_sent_with_data_that_fit_it(alone, mailroom):
         body | {"dedup_key": "a b"},
         {"recipient": "b@example.com", "subject": "x"},
         {"recipient": "b@example.com", "template": "order_placed", "data": {"currency": []}},
+        body | {"template": "order_placed", "data": {
+            "order_id": "1", "number": "1", "name": "A", "currency": "EUR", "totals": 1,
+            "lines": [1]}},
         body | {"template": "payment_refunded", "data": {
             "order_id": {}, "number": 1, "name": [], "currency": "EUR", "amount_minor": "x"}},
     ):  # fmt: skip

@@ -8,7 +8,7 @@ from merkato.contracts.event import Event
 
 class _AboutNotification(Event, frozen=True, kw_only=True):
     notification_id: UUID
-    channel: str  # email | inbox
+    channel: str  # email | sms | push
     template: str
 
     @property
@@ -17,7 +17,7 @@ class _AboutNotification(Event, frozen=True, kw_only=True):
 
 
 class NotificationSent(_AboutNotification, frozen=True, kw_only=True):
-    """The mail server took the message."""
+    """The mail server, or the gateway to telephones, took the message."""
 
     type: ClassVar[str] = "notifications.notification_sent.v1"
     public: ClassVar[tuple[str, ...]] = ("notification_id", "channel", "template")

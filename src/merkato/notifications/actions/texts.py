@@ -2,15 +2,13 @@
 
 import asyncio
 
-from jinja2 import TemplateError
-
 from merkato.chassis.db import Database, Tx
 from merkato.chassis.tokens import Caller
 from merkato.chassis.trail import note
 from merkato.contracts.problem import NotFound, PreconditionFailed, Validation
 from merkato.notifications.domain.texts import Edited
 from merkato.notifications.store import edited as store
-from merkato.notifications.templates import TEMPLATES, Rendered, Texts, edited
+from merkato.notifications.templates import TEMPLATES, UNFIT, Rendered, Texts, edited
 from merkato.notifications.templates.samples import SAMPLES
 
 FRESH_S = 5.0  # how soon an edited text is used in all processes
@@ -44,7 +42,7 @@ def try_out(texts: Texts, one: Edited) -> Rendered:
         plain = texts.inner_html(one, sample, LINK)
         attacked = texts.inner_html(one, edited.hostile(sample), LINK)
         texts.preview(one, edited.hostile(sample), LINK)
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as wrong:
+    except UNFIT as wrong:
         raise Validation(f"It cannot be written with sample data: {wrong}"[:300]) from wrong
     if max(map(len, (shown.subject, shown.summary, shown.text, shown.html))) > edited.OUTPUT_MAX:
         raise Validation("It becomes too long.")

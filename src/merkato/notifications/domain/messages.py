@@ -33,7 +33,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     fact: str
     template: str
     locale: str
-    recipient: str  # a mail address, a telephone number, or user:<id>
+    recipient: str  # a mail address, a telephone number, user:<id> (inbox) or push:<id>
     customer_id: UUID | None
     data: Mapping[str, Any]
 

@@ -61,7 +61,7 @@ def notices(telling: Telling, choices: Choices, channels: frozenset[str]) -> Ite
         "email": telling.email,
         "inbox": f"user:{user}" if user and telling.brief is not None else None,
         "sms": telling.phone if user else None,
-        "push": f"user:{user}" if user and telling.urgent else None,
+        "push": f"push:{user}" if user and telling.urgent else None,
     }
     for channel, recipient in recipients.items():
         if not recipient or channel not in channels:

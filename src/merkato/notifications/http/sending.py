@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
-from jinja2 import TemplateError
 from litestar import Response, post
 
 from merkato.chassis.db import Database, Tx
@@ -20,7 +19,7 @@ from merkato.notifications.domain.addresses import BadAddress, checked
 from merkato.notifications.domain.facts import WITH_LINK
 from merkato.notifications.domain.messages import BY_HAND, Notice
 from merkato.notifications.http.messages import PATH, record
-from merkato.notifications.templates import TEMPLATES, Texts
+from merkato.notifications.templates import TEMPLATES, UNFIT, Texts
 
 PHONE = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
 DedupKey = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{1,100}\Z")]
@@ -74,7 +73,7 @@ async def send_message(
     )
     try:
         texts.render(template, data.locale, content)
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as wrong:
+    except UNFIT as wrong:
         raise Validation.at("/data", f"They do not fit the template: {wrong}"[:300]) from wrong
 
     async def work(tx: Tx) -> Answer:
@@ -104,7 +103,8 @@ def _recipient(data: Send) -> str:
         case "inbox" | "push":
             if data.customer_id is None or data.recipient is not None:
                 raise Validation.at("/customer_id", "Say for which customer, and no recipient.")
-            return f"user:{data.customer_id}"
+            whose = "user" if data.channel == "inbox" else "push"
+            return f"{whose}:{data.customer_id}"
         case "sms":
             if not PHONE.fullmatch(data.recipient or ""):
                 raise Validation.at("/recipient", "A telephone number as +49301234567.")

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from jinja2 import TemplateError
 from litestar import Response, delete, get, post, put
 
 from merkato.chassis.db import Database
@@ -15,7 +14,7 @@ from merkato.contracts.values import Locale
 from merkato.notifications.actions import texts as actions
 from merkato.notifications.domain.texts import Edited
 from merkato.notifications.store import edited as store
-from merkato.notifications.templates import LOCALES, TEMPLATES, Rendered, Texts
+from merkato.notifications.templates import LOCALES, TEMPLATES, UNFIT, Rendered, Texts
 from merkato.notifications.templates.edited import FILTERS, FUNCTIONS
 from merkato.notifications.templates.samples import SAMPLES
 
@@ -158,7 +157,7 @@ async def preview_text(
         return said
     try:
         return texts.preview(one, {**SAMPLES[template], **data.data}, actions.LINK)
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as wrong:
+    except UNFIT as wrong:
         raise Validation.at("/data", f"It cannot be written with these: {wrong}"[:300]) from wrong
 
 

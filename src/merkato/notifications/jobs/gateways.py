@@ -62,7 +62,7 @@ async def _send(texts: Texts, hand_over: HandOver, message: Message) -> Verdict:
         log.error("message cannot be written", id=message.id, why=type(error).__name__)
         return Verdict(message=message, failed=True, reason=str(error)[:200])
     again = f"-{message.edition}" if message.edition > 1 else ""
-    recipient = message.recipient.removeprefix("user:")
+    recipient = message.recipient.removeprefix("push:")
     answer = await hand_over(
         Text(
             id=f"{message.id}{again}",

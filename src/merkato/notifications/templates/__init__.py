@@ -16,7 +16,7 @@ import structlog
 from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency, get_currency_precision
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from jinja2.exceptions import TemplateNotFound
+from jinja2.exceptions import TemplateError, TemplateNotFound
 
 from merkato.notifications.domain.texts import Edited
 from merkato.notifications.templates import edited as own
@@ -49,6 +49,11 @@ TEMPLATES = (
     "stock_low",
 )
 LOCALES = ("en", "de")  # the first one is the fallback
+# What rendering raises when data and text do not fit each other.
+UNFIT = (
+    TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+    ValueError,
+)  # fmt: skip
 GAP = re.compile(r"\n{3,}")
 BLOCK = re.compile(r"{% block (\w+) %}(.*?){% endblock %}", re.S)
 IMPORT = re.compile(r"{% from [^%]* %}\n?")
