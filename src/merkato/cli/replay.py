@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -11,8 +12,17 @@ import msgspec
 from babel.numbers import get_currency_precision
 from cyclopts import Parameter
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from merkato import config
 from merkato.chassis.supervisor import CannotStart
@@ -26,6 +36,8 @@ from merkato.replay.running import Counts, Runner, credits_of, limited, orders_o
 from merkato.replay.shop import SCOPES, Refused, Shop, Silent
 
 T = TypeVar("T")
+
+SAID_EVERY_S = 15.0  # where there is no terminal to draw a bar on
 
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 180)
 notes = Console(highlight=False, stderr=True)
@@ -88,6 +100,43 @@ def replay(
     return int(not said.exact or bool(said.refused))
 
 
+class _Bar(Progress):
+    """Shows how far it is, how fast it goes and how long it will take; in a log, a line at times."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(),
+            TimeRemainingColumn(), console=notes, disable=not notes.is_terminal,
+        )  # fmt: skip
+        self.task = self.add_task("Filling the shelves", total=total)
+        self.begun: tuple[int, float] | None = None
+        self.said_at = time.monotonic()
+
+    def show(self, done: int, total: int, what: str) -> None:
+        """Note that so many steps are done, the last on a day of the file."""
+        now = time.monotonic()
+        if self.begun is None:
+            self.begun = done - 1, now
+            self.reset(
+                self.task, completed=done - 1
+            )  # what was done before says nothing of the rate
+        self.update(self.task, completed=done, description=what)
+        if notes.is_terminal or now < self.said_at + SAID_EVERY_S:
+            return
+        self.said_at = now
+        rate = (done - self.begun[0]) / (now - self.begun[1])
+        minutes = (total - done) / rate / 60
+        notes.print(f"{what}: {done:,} of {total:,}, {rate:.0f}/s, {minutes:.0f} minutes left")
+
+
+class _Rate(ProgressColumn):
+    """How many steps a second."""
+
+    def render(self, task: Task) -> Text:
+        """See ProgressColumn."""
+        return Text(f"{task.speed:.0f}/s" if task.speed else "")
+
+
 async def _until_stopped(work: Coroutine[None, None, T]) -> T:
     """Let Ctrl-C and SIGTERM end the work in order."""
     task = asyncio.ensure_future(work)
@@ -104,19 +153,9 @@ async def _play(
     at_once: int, decimals: int,
 ) -> tuple[Counts, Report]:  # fmt: skip
     steps = limited(made, limit)
-    bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.speed:.0f}/s"), TimeRemainingColumn(), console=notes,
-        disable=not notes.is_terminal,
-    )  # fmt: skip
     async with Shop(url, key, at_once=at_once) as shop:
-        with bar:
-            task = bar.add_task("Filling the shelves", total=len(steps))
-
-            def progress(done: int, total: int, what: str) -> None:
-                bar.update(task, completed=done, total=total, description=what)
-
-            runner = Runner(shop, made, currency, progress, at_once=at_once, speed=speed)
+        with _Bar(len(steps)) as bar:
+            runner = Runner(shop, made, currency, bar.show, at_once=at_once, speed=speed)
             counts = await runner.run(steps)
         with notes.status("Comparing with what the shop says …"):
             orders = await orders_of(shop, made.prefix)

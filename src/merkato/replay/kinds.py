@@ -1,7 +1,9 @@
 """What a row is: each is of exactly one kind, by the first rule that fits (docs/replay.md)."""
 
 import re
+from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 
 from merkato.replay.rows import Row
 
@@ -37,6 +39,7 @@ class Kind(StrEnum):
 
 SALES = (Kind.GOODS, Kind.OTHER_GOODS, Kind.POSTAGE)
 BACK = (Kind.GOODS_BACK, Kind.OTHER_GOODS_BACK, Kind.POSTAGE_BACK)
+BACK_OF = dict(zip(SALES, BACK, strict=True))
 SAYS = {
     Kind.GOODS: "of a sale invoice, the code begins with five digits: lines of orders",
     Kind.OTHER_GOODS: "of a sale invoice, any other code of goods: lines of orders",
@@ -60,6 +63,7 @@ def is_credit_note(invoice: str) -> bool:
     return invoice[:1].upper() == "C"
 
 
+@cache
 def sku(code: str) -> str:
     """Give the sku of a stock code: one spelling (in files it varies), visible characters only."""
     return re.sub(r"[^!-~]+", "-", code)[:64].upper()
@@ -74,15 +78,25 @@ def kind(row: Row, decimals: int) -> Kind:
         return Kind.FREE if row.quantity > 0 else Kind.STOCK_NOTE
     if row.price < 0 or row.quantity == 0 or (row.quantity < 0) != back:
         return Kind.IRREGULAR
-    code = row.code.upper()
+    found = _by_code(row.code)
+    if found in SALES and not _is_payable(row.price, decimals):
+        return Kind.PART_OF_A_PENNY
+    return BACK_OF.get(found, found) if back else found
+
+
+@cache
+def _by_code(code: str) -> Kind:
+    code = code.upper()
     if code in BY_HAND:
         return Kind.MANUAL
     if code in CHARGES:
         return Kind.CHARGE
-    if row.price.normalize().as_tuple().exponent < -decimals:  # type: ignore[operator]
-        return Kind.PART_OF_A_PENNY
     if code in POSTAGE:
-        return Kind.POSTAGE_BACK if back else Kind.POSTAGE
-    if FIVE_DIGITS.match(code):
-        return Kind.GOODS_BACK if back else Kind.GOODS
-    return Kind.OTHER_GOODS_BACK if back else Kind.OTHER_GOODS
+        return Kind.POSTAGE
+    return Kind.GOODS if FIVE_DIGITS.match(code) else Kind.OTHER_GOODS
+
+
+@cache
+def _is_payable(price: Decimal, decimals: int) -> bool:
+    scaled = price.scaleb(decimals)
+    return scaled == int(scaled)

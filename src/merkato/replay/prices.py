@@ -30,13 +30,14 @@ class Prices:
     """Counts what is paid for each sku on each day, and how it is called."""
 
     def __init__(self) -> None:
-        self._paid: dict[date, dict[str, Counter[int]]] = defaultdict(lambda: defaultdict(Counter))
+        self._paid: dict[date, dict[str, dict[int, int]]] = defaultdict(dict)
         self._titles: dict[str, Counter[str]] = defaultdict(Counter)
 
     def note(self, row: Row, unit_minor: int) -> None:
         """Count a row that sells goods."""
         name = sku(row.code)
-        self._paid[row.at.date()][name][unit_minor] += 1
+        paid = self._paid[row.at.date()].setdefault(name, {})
+        paid[unit_minor] = paid.get(unit_minor, 0) + 1
         self._titles[name][row.description] += bool(row.description)
 
     def goods(self) -> dict[str, Good]:

@@ -1,10 +1,10 @@
 """Rows of a file of invoice lines, read strictly: what cannot be read is said, never guessed."""
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import msgspec
 
@@ -20,6 +20,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {  # our names, and theirs without case
     "customer": ("customerid",),
     "country": ("country",),
 }
+
+
+FORMS: Sequence[Callable[[str], datetime]] = (
+    datetime.fromisoformat,
+    lambda text: datetime.strptime(text, "%m/%d/%Y %H:%M"),
+    lambda text: datetime.strptime(text, "%m/%d/%Y %H:%M:%S"),
+)
 
 
 class Unfit(ValueError):
@@ -76,33 +83,54 @@ def parse(lines: Iterable[Sequence[object]]) -> Iterator[Row | Unreadable]:
     """
     cells = iter(lines)
     places = columns(next(cells, ()))
-    width = max(places.values()) + 1
-    when, costs = _Times(), _Prices()
+    order, width = [places[name] for name in COLUMNS], max(places.values()) + 1
+    known = _Known()
     for number, line in enumerate(cells, 1):
-        if not any(_text(cell) for cell in line):
+        if not any(line):
             continue
-        padded = [*line, *[""] * (width - len(line))]
-        cell = {name: padded[place] for name, place in places.items()}
+        padded = line if len(line) >= width else [*line, *[""] * (width - len(line))]
+        cell = [padded[place] for place in order]
         try:
-            yield _row(number, cell, when, costs)
+            yield _row(number, cell, known)
         except ValueError as error:
-            yield Unreadable(number, _text(cell["invoice"]), str(error))
+            yield Unreadable(number, _text(cell[0]), str(error))
 
 
-def _row(number: int, cell: Mapping[str, object], when: "_Times", costs: "_Prices") -> Row:
-    invoice, code = _text(cell["invoice"]), _text(cell["code"])
+class _Reader(dict[Any, Any]):
+    """Reads texts, each once: half a million rows say few different things."""
+
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.read = read
+
+    def __missing__(self, cell: object) -> Any:
+        self[cell] = found = self.read(cell)
+        return found
+
+
+class _Known:
+    """What was read of a file so far."""
+
+    def __init__(self) -> None:
+        self.text, self.quantity = _Reader(_text), _Reader(lambda cell: _quantity(_text(cell)))
+        self.price, self.time = _Reader(lambda cell: _price(_text(cell))), _Reader(_time)
+
+
+def _row(number: int, cell: Sequence[object], known: _Known) -> Row:
+    text = known.text
+    invoice, code = text[cell[0]], text[cell[1]]
     if not invoice or not code:
         raise ValueError("without invoice or stock code")
     return Row(
         number,
         invoice,
         code,
-        _text(cell["description"]),
-        _quantity(_text(cell["quantity"])),
-        when(cell["at"]),
-        costs(_text(cell["price"])),
-        _text(cell["customer"]).removesuffix(".0") or None,
-        _text(cell["country"]) or "Unspecified",
+        text[cell[2]],
+        known.quantity[cell[3]],
+        known.time[cell[4]],
+        known.price[cell[5]],
+        text[cell[6]].removesuffix(".0") or None,
+        text[cell[7]] or "Unspecified",
     )
 
 
@@ -110,7 +138,7 @@ def _text(cell: object) -> str:
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     text = "" if cell is None else str(cell).strip()
-    return "" if text.lower() == "nan" else sys.intern(text)  # few texts, many times each
+    return "" if text.lower() == "nan" else text
 
 
 def _quantity(text: str) -> int:
@@ -138,40 +166,11 @@ def _decimal(text: str, what: str) -> Decimal:
     return number
 
 
-class _Prices:
-    """Reads prices, each text once."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Decimal] = {}
-
-    def __call__(self, text: str) -> Decimal:
-        if text not in self._known:
-            self._known[text] = _price(text)
-        return self._known[text]
-
-
-class _Times:
-    """Reads times, each text once: a file has far fewer of them than rows."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, datetime] = {}
-
-    def __call__(self, cell: object) -> datetime:
-        if isinstance(cell, datetime):
-            return _utc(cell)
-        text = _text(cell)
-        if text not in self._known:
-            self._known[text] = _time(text)
-        return self._known[text]
-
-
-def _time(text: str) -> datetime:
-    forms: tuple[Callable[[str], datetime], ...] = (
-        datetime.fromisoformat,
-        lambda t: datetime.strptime(t, "%m/%d/%Y %H:%M"),
-        lambda t: datetime.strptime(t, "%m/%d/%Y %H:%M:%S"),
-    )
-    for form in forms:
+def _time(cell: object) -> datetime:
+    if isinstance(cell, datetime):
+        return _utc(cell)
+    text = _text(cell)
+    for form in FORMS:
         try:
             return _utc(form(text))
         except (ValueError, OverflowError):

@@ -52,11 +52,12 @@ class Shelves:
         return sum(made), len(low)
 
     async def price(self, changes: Sequence[PriceChange]) -> None:
-        """Set list prices; the same again changes nothing."""
-        for start in range(0, len(changes), PRICES_AT_ONCE):
-            some = changes[start : start + PRICES_AT_ONCE]
+        """Set list prices, of each sku the last; the same again changes nothing."""
+        last = list({one.sku: one for one in changes}.values())
+        for start in range(0, len(last), PRICES_AT_ONCE):
+            some = last[start : start + PRICES_AT_ONCE]
             rows = [{"sku": one.sku, **self._row(one.unit_minor)} for one in some]
-            name = f"{self.prefix}-prices-{some[0].day}-{start}"
+            name = f"{self.prefix}-prices-{self._run}-{changes[-1].day}-{start}"
             await self.shop.send("POST", "/prices", {"items": rows}, key(name))
 
     async def _stock(self, skus: Sequence[str]) -> dict[str, int]:
