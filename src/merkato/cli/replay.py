@@ -101,7 +101,7 @@ def replay(
 
 
 class _Bar(Progress):
-    """Shows how far it is, how fast it goes and how long it will take; in a log, a line at times."""
+    """Shows how far it is, how fast it goes, how long it will take; in a log a line at times."""
 
     def __init__(self, total: int) -> None:
         super().__init__(
@@ -117,9 +117,7 @@ class _Bar(Progress):
         now = time.monotonic()
         if self.begun is None:
             self.begun = done - 1, now
-            self.reset(
-                self.task, completed=done - 1
-            )  # what was done before says nothing of the rate
+            self.reset(self.task, completed=done - 1)  # what was there says nothing of the rate
         self.update(self.task, completed=done, description=what)
         if notes.is_terminal or now < self.said_at + SAID_EVERY_S:
             return

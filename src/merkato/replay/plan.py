@@ -68,7 +68,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     goods: Mapping[str, Good]
     changes: Sequence[PriceChange]  # of list prices, in order of time
     sums: Mapping[Kind, Sum]
-    back: Mapping[int, tuple[int, int]]  # what rows of credit notes ask for: pieces, minor units
+    back: Mapping[int, int]  # row of a credit note -> pieces that it takes back
     unreadable: tuple[Unreadable, ...]
 
 
@@ -112,12 +112,12 @@ def plan(rows: Iterable[Row | Unreadable], name: str, decimals: int) -> Plan:
             prices.note(row, minor(row.price, decimals))
     begins = {invoice: min(row.at for row, _ in lines) for invoice, lines in invoices.items()}
     ledger, steps = Ledger(), list[Step]()
-    back: dict[int, tuple[int, int]] = {}
+    back: dict[int, int] = {}
     for invoice in sorted(invoices, key=lambda invoice: begins[invoice]):  # stable: as in the file
         lines, reference = invoices[invoice], f"{prefix(name)}-{invoice}"[:100]
         if kinds.is_credit_note(invoice):
             steps += ledger.take(lines, reference, begins[invoice], decimals)
-            back |= {r.number: (-r.quantity, -minor(r.money, decimals)) for r, _ in lines}
+            back |= {row.number: -row.quantity for row, _ in lines}
         else:
             sale = _sale(lines, reference, begins[invoice], decimals)
             ledger.sold(sale.reference, sale.at, sale.customer, sale.lines, sale.shipping_minor)

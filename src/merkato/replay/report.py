@@ -123,7 +123,7 @@ def _takings(
     decimals: int,
 ) -> list[str]:  # fmt: skip
     differing = []
-    done: dict[tuple[Kind, int], list[int]] = defaultdict(lambda: [0, 0])
+    done: dict[tuple[Kind, int], int] = defaultdict(int)
     left: set[tuple[Kind, int]] = set()
     for taking in plan.steps:
         if not isinstance(taking, Taking):
@@ -143,19 +143,18 @@ def _takings(
             if amount is None:
                 left.add((piece.kind, piece.row))
             else:
-                done[piece.kind, piece.row][0] += piece.units
-                done[piece.kind, piece.row][1] += piece.minor
+                done[piece.kind, piece.row] += piece.units
     _rows_back(plan, done, left, booked)
     return differing
 
 
 def _rows_back(
-    plan: Plan, done: Mapping[tuple[Kind, int], list[int]], left: set[tuple[Kind, int]],
+    plan: Plan, done: Mapping[tuple[Kind, int], int], left: set[tuple[Kind, int]],
     booked: Mapping[Kind, _Booked],
 ) -> None:  # fmt: skip
     """Count rows of credit notes: booked whole or in part, or left for later."""
-    for (kind, row), (units, minor) in done.items():
-        if (units, minor) == plan.back[row]:
+    for (kind, row), units in done.items():
+        if units == plan.back[row]:
             booked[kind].done.rows += 1
         else:
             booked[kind].in_part += 1

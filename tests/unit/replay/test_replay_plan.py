@@ -35,7 +35,7 @@ def test_every_row_is_of_one_kind(ours):
         Kind.GOODS: (6, 24, Decimal("47.25")),
         Kind.OTHER_GOODS: (1, 1, Decimal("16.67")),
         Kind.POSTAGE: (2, 3, Decimal("34.95")),
-        Kind.GOODS_BACK: (5, -11, Decimal("-24.65")),
+        Kind.GOODS_BACK: (5, -19, Decimal("-32.65")),
         Kind.POSTAGE_BACK: (1, -1, Decimal("-6.00")),
         Kind.MANUAL: (1, 1, Decimal("3.00")),
         Kind.CHARGE: (1, 1, Decimal("15.00")),
@@ -79,8 +79,12 @@ def test_what_is_taken_back_and_how(ours):
         "invoices-C7007-7006-return": ("return", (Back("10001", 275, 4, 1_100),), 0),
         "invoices-C7007-7001-return": ("return", (Back("10001", 255, 1, 255),), 0),
         "invoices-C7007-7001-credit": ("credit", (), 495),
-        # less than was paid: money alone
-        "invoices-C7017-7001-credit": ("credit", (Back("10001", 255, 1, 100),), 0),
+        # less than was paid: money alone; four more were never bought
+        "invoices-C7017-7001-credit": (
+            "credit",
+            (Back("10001", 210, 1, 100), Back("10001", 255, 4, 400)),
+            0,
+        ),
     }
 
 
