@@ -1,6 +1,6 @@
 """Offences against each law, to be planted in the shop of `audited_shop`."""
 
-from audited_shop import ENTRIES, A, B, C, D, E, old_id
+from audited_shop import ENTRIES, HOOK, LOGGED, A, B, C, D, E, old_id
 
 EVENT = old_id()
 LET = "alter table {} disable trigger user"
@@ -313,5 +313,24 @@ PLANTED = [
         "orders",
         "update outbox set body = replace(body, 'thing:1', 'thing:2') where body like '%thing:1%'",
         ENTRIES[1],
+    ),
+    ("W1", "broker", f"delete from deliveries where id = '{LOGGED[0]}'", LOGGED[0]),
+    ("W1", "broker", f"delete from attempts where delivery_id = '{LOGGED[1]}'", LOGGED[1]),
+    (
+        "W1",  # due, and nobody sends it
+        "broker",
+        "update attempts set at = at - interval '1 hour';"
+        "update deliveries set state = 'pending', ended_at = null, "
+        f"due_at = now() - interval '5 minutes' where id = '{LOGGED[0]}'",
+        HOOK,
+    ),
+    (
+        "W1",  # behind the log
+        "broker",
+        "update subscriptions set began = began - (600000::bigint << 20), "
+        "position = position - (600000::bigint << 20);"
+        "insert into log select position - (300000::bigint << 20), uuidv7(), type, key, event "
+        "from log limit 1",
+        HOOK,
     ),
 ]

@@ -102,6 +102,19 @@ insert into messages (id, channel, fact, template, locale, recipient, data, stat
                       sent_at)
 values ($1, 'email', $2, $3, 'en', 'ada@merkato.example', '{}', 'sent', $4, $4)
 """
+HOOK = UUID("eeeeeeee-0000-7000-8000-000000000000")
+LOGGED = [UUID(f"ffffffff-0000-7000-8000-00000000000{n}") for n in (1, 2)]
+AT = int(datetime.now(UTC).timestamp() * 1000) << 20  # a position in the log
+WEBHOOK = """
+insert into subscriptions (id, url, description, topics, ordered, secret, began, position,
+                           created_by)
+values ($1, 'https://merkato.example', '', '{}', false, '\\x00', $2, $3, 'test')
+"""
+DELIVERY = """
+insert into deliveries (id, subscription_id, position, event_id, type, key, state, tries, attempts,
+                        created_at, ended_at)
+values ($1, $2, $3, $1, 't.v1', 'k', 'delivered', 1, 1, $4, $4)
+"""
 ACCOUNTS = {
     "authorise": ("receivable", "customer"),
     "capture": ("processor", "receivable"),
@@ -139,12 +152,25 @@ class Story:
         self.order(E, "E", ends[0], "partly_refunded", "card", "committed")
         self.after_sale(E)
         self.coupon(("used", A), ("freed", C), ("held", D))
+        self.webhook()
         self.payment(A, "on_account", "authorised", "authorise")
         self.payment(B, "card", "captured", "authorise", "capture")
         self.payment(C, "card", "captured", "authorise", "capture", "refund")
         self.payment(D, "card", "declined")
         self.payment(E, "card", "captured", "authorise", "capture", "refund", refunded=1000)
         self.noted("catalog.product_made", "orders.order_cancelled")
+
+    def webhook(self):
+        """An endpoint that wants all, two events in the log, delivered both."""
+        logged = "insert into log values ($1, $2, 't.v1', 'k', '{}')"
+        tried = "insert into attempts values ($1, 1, $2, 200, null, 7)"
+        self.write("broker", "select prepare_log($1)", AT - (86_400_000 << 20))
+        for n, event in enumerate(LOGGED, 1):
+            self.write("broker", logged, AT + n, event)
+        self.write("broker", WEBHOOK, HOOK, AT, AT + 2)
+        for n, event in enumerate(LOGGED, 1):
+            self.write("broker", DELIVERY, event, HOOK, AT + n, AGO)
+            self.write("broker", tried, event, AGO)
 
     def write(self, service, sql, *values):
         self.writes.append((service, sql, values))

@@ -125,6 +125,9 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
 
     log_days: int = 30  # public events are kept this long; at least 7
     streams_max: int = 200  # live streams of events open at once in this process
+    secret_keys: tuple[str, ...] = ()  # seal webhooks' secrets: the first seals, all of them open
+    webhook_networks: tuple[str, ...] = ()  # own networks webhooks may go to, such as 10.1.0.0/16
+    webhooks_at_once: int = 64  # webhooks under way at once
 
 
 class Storefront(msgspec.Struct, frozen=True, kw_only=True):

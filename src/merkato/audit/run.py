@@ -26,6 +26,7 @@ from merkato.audit.laws import (
     orders,
     stock,
     trail,
+    webhooks,
 )
 from merkato.audit.laws.statement import Statement, check
 from merkato.audit.orders import SUSPECTS_MAX, OrdersWalk, changed
@@ -43,6 +44,7 @@ STATEMENTS: tuple[Statement, ...] = (
     *mail.STATEMENTS,
     *events.STATEMENTS,
     *trail.STATEMENTS,
+    *webhooks.STATEMENTS,
 )
 LASTING = {one.law for one in STATEMENTS} - {one.law for one in STATEMENTS if not one.lasting}
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

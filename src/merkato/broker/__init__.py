@@ -1,8 +1,8 @@
-"""Broker: the door for other people's systems. A log of all public events, and topics of theirs.
+"""Broker: the door for other people's systems: a log of all public events, topics, webhooks.
 
-Owns     log (a partition a day), log_head, topics, published
+Owns     log (a partition a day), log_head, topics, published, subscriptions, deliveries, attempts
 Says     EventPublished (a CloudEvent of somebody else), SubscriptionDisabled, DeadLetterAppeared
 Hears    every event that shows something outside, and EventPublished
-Asks     nobody
-Answers  /api/v1/topics, /api/v1/events
+Asks     nobody; endpoints of webhooks, in a job
+Answers  /api/v1/topics, /api/v1/events, /api/v1/subscriptions, /api/v1/deliveries
 """

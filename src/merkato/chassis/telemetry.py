@@ -36,6 +36,9 @@ JOB_FAILURES = Counter(
     "merkato_job_failures", "Runs of a job that ended in an error.", ("service", "job"),
     registry=REGISTRY,
 )  # fmt: skip
+DELIVERIES = Counter(
+    "merkato_webhook_tries", "Tries to deliver a webhook.", ("outcome",), registry=REGISTRY
+)
 LOOP_LAG = Gauge(
     "merkato_loop_lag_seconds", "How late the event loop was, last looked.", registry=REGISTRY
 )

@@ -46,6 +46,9 @@ def furnished(asked: Config, engines: Engines) -> Config:
     storefront = asked.storefront
     if not storefront.session_secret:
         storefront = msgspec.structs.replace(storefront, session_secret=kept.session)
+    broker = asked.broker
+    if not broker.secret_keys:
+        broker = msgspec.structs.replace(broker, secret_keys=(kept.webhook_key,))
     keys = asked.keys
     if not keys.signing:
         keys = Keys(
@@ -60,6 +63,7 @@ def furnished(asked: Config, engines: Engines) -> Config:
         users=users,
         orders=orders,
         storefront=storefront,
+        broker=broker,
     )
 
 
@@ -163,6 +167,7 @@ def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str])
         keys=Keys(signing=_only(settings.keys.signing, name), published=settings.keys.published),
         users=own_users,
         orders=own_orders,
+        broker=settings.broker if name == "broker" else config.Broker(),
         payments=own_payments,
         storefront=own_pages,
     )

@@ -19,6 +19,7 @@ LAWS = {
     "N1": "An order was confirmed if and only if one confirmation was mailed; one mail per fact.",
     "E1": "Each step made one event, numbered without gap, published in 30 s, heard once by all.",
     "T1": "The audit trail is one unbroken chain and holds what every service noted.",
+    "W1": "Whatever a webhook wants is delivered to it, scheduled, or given up with a reason.",
     "I1": "One principal and key make at most one order.",
     "D1": "Every order acknowledged to a client exists, and none that nobody sent.",
 }

@@ -85,14 +85,14 @@ def position_of(cursor: str) -> int:
     return decoded[0]
 
 
-async def types_of(tx: Tx, wanted: list[str] | None) -> list[str] | None:
+async def types_of(tx: Tx, wanted: list[str] | None, pointer: str = "/topic") -> list[str] | None:
     """Give the event types of topics, named with or without a version. Raises Validation."""
     if not wanted:
         return None
     external = {f"{row['name']}.v{row['version']}" for row in await topics_store.every(tx)}
     found = topics.types_named(wanted, external)
     if unknown := [name for name in wanted if not found[name]]:
-        raise Validation.at("/topic", f"There is no topic {unknown[0][:100]!r}.")
+        raise Validation.at(pointer, f"There is no topic {unknown[0][:100]!r}.")
     return sorted({one for types in found.values() for one in types})
 
 

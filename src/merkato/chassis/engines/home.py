@@ -23,6 +23,7 @@ class Secrets(msgspec.Struct, kw_only=True):
     order_token: str = ""  # HMAC key of order and cart tokens
     totp: str = ""  # seals second factors
     session: str = ""  # seals what browsers keep for the pages
+    webhook_key: str = ""  # seals the secrets of webhooks
     stripe_key: str = ""  # API key of the stand-in card processor
     stripe_webhook_secret: str = ""  # signs the stand-in's webhooks
     gateway_secret: str = ""  # signs what the stand-in gateway to telephones is handed
@@ -89,6 +90,7 @@ class Home:
         kept.order_token = kept.order_token or secrets.token_urlsafe(48)
         kept.totp = kept.totp or secrets.token_urlsafe(48)
         kept.session = kept.session or secrets.token_urlsafe(48)
+        kept.webhook_key = kept.webhook_key or secrets.token_urlsafe(48)
         kept.stripe_key = kept.stripe_key or f"sk_test_{secrets.token_hex(16)}"
         kept.stripe_webhook_secret = kept.stripe_webhook_secret or f"whsec_{secrets.token_hex(24)}"
         kept.gateway_secret = kept.gateway_secret or f"whsec_{secrets.token_hex(24)}"

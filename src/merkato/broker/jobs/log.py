@@ -1,6 +1,6 @@
-"""What the broker does by the clock: partitions of the log, forgetting."""
+"""Keep the log: make its partitions, drop what is too old."""
 
-from merkato.broker.store import log, topics
+from merkato.broker.store import deliveries, log, topics
 from merkato.chassis.service import Resources
 
 
@@ -9,4 +9,4 @@ async def keep_log(resources: Resources, *, days: int) -> int:
     async with resources.db.transaction() as tx:
         await log.keep(tx, days)
     async with resources.db.transaction() as tx:
-        return await topics.forget(tx, days)
+        return await topics.forget(tx, days) + await deliveries.forget(tx, days)

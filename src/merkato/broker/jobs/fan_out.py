@@ -1,0 +1,22 @@
+"""Make deliveries of what was logged: for each endpoint, what it wants, up to a bounded queue."""
+
+from merkato.broker.actions.webhooks import WEBHOOKS
+from merkato.broker.store import log
+from merkato.broker.store import webhooks as store
+from merkato.chassis.service import Resources
+
+PAGE = 1_000  # events looked at per endpoint and turn
+WAITING_MAX = 5_000  # deliveries that wait for one endpoint; the log keeps the rest
+
+
+async def fan_out(resources: Resources) -> int:
+    """Go on for every endpoint that is behind the log. Gives how many deliveries were made."""
+    async with resources.db.transaction() as tx:
+        head = await log.head(tx)
+        made = 0
+        behind = await store.lock_behind(tx, head, WAITING_MAX)
+        for one in behind:
+            made += await store.fan_out(tx, one["id"], one["position"], head, PAGE, one["topics"])
+        if made:
+            tx.wake(WEBHOOKS)
+    return made

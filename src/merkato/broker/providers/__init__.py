@@ -1,0 +1,1 @@
+"""Those outside: the endpoints of webhooks."""

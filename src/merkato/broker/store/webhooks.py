@@ -1,0 +1,209 @@
+"""Endpoints: what they want, how they fare."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from merkato.chassis.db import Row, Tx
+
+MOST = 1_000  # endpoints of one shop
+
+INSERT = """
+insert into subscriptions
+       (id, url, description, topics, ordered, secret, began, position, created_by)
+select $1, $2, $3, $4, $5, $6, $7, $7, $8
+ where (select count(*) from subscriptions) < $9
+returning *
+"""
+
+
+async def insert(
+    tx: Tx,
+    id: UUID,
+    url: str,
+    description: str,
+    topics: Sequence[str],
+    ordered: bool,
+    secret: bytes,
+    position: int,
+    by: str,
+) -> Row | None:
+    """Add an endpoint; None when there are too many."""
+    return await tx.fetchrow(
+        INSERT, id, url, description, topics, ordered, secret, position, by, MOST
+    )
+
+
+FIND = "select * from subscriptions where id = $1"
+LOCK = "select * from subscriptions where id = $1 for no key update"
+
+
+async def find(tx: Tx, id: UUID) -> Row | None:
+    """Find an endpoint."""
+    return await tx.fetchrow(FIND, id)
+
+
+async def lock(tx: Tx, id: UUID) -> Row | None:
+    """Lock an endpoint."""
+    return await tx.fetchrow(LOCK, id)
+
+
+ALL = """
+select * from subscriptions where ($1::timestamptz is null or (created_at, id) < ($1, $2))
+ order by created_at desc, id desc limit $3
+"""
+
+
+async def every(tx: Tx, after: tuple[datetime, UUID] | None, limit: int) -> list[Row]:
+    """List endpoints, newest first, from after a place in the list."""
+    return await tx.fetch(ALL, *(after or (None, None)), limit)
+
+
+CHANGE = """
+update subscriptions
+   set url = $2, description = $3, topics = $4, ordered = $5, state = $6, reason = null,
+       position = $7, began = least(greatest(began, $8), $7), failures = 0, failing_since = null,
+       open_until = null, version = version + 1, changed_at = now()
+ where id = $1 returning *
+"""
+
+
+async def change(
+    tx: Tx,
+    id: UUID,
+    url: str,
+    description: str,
+    topics: Sequence[str],
+    ordered: bool,
+    state: str,
+    position: int,
+    began: int,
+) -> Row:
+    """Write a locked endpoint; it starts with a clean slate. It owes nothing before `began`."""
+    return await tx.fetchrow(CHANGE, id, url, description, topics, ordered, state, position, began)
+
+
+DELETE = "delete from subscriptions where id = $1"
+
+
+async def delete(tx: Tx, id: UUID) -> None:
+    """Remove an endpoint with its deliveries."""
+    await tx.execute(DELETE, id)
+
+
+ROTATE = """
+update subscriptions
+   set old_secret = secret, old_secret_until = now() + make_interval(secs => $3), secret = $2,
+       version = version + 1, changed_at = now()
+ where id = $1 returning *
+"""
+
+
+async def rotate(tx: Tx, id: UUID, secret: bytes, overlap_s: int) -> Row:
+    """Give a locked endpoint a new secret; the one before goes on signing for a while."""
+    return await tx.fetchrow(ROTATE, id, secret, float(overlap_s))
+
+
+REWIND = """
+update subscriptions
+   set position = least(position, $2), began = least(began, $2), version = version + 1,
+       changed_at = now()
+ where id = $1
+"""
+
+
+async def rewind(tx: Tx, id: UUID, position: int) -> None:
+    """Have a locked endpoint be sent all it wants behind a position, once more."""
+    await tx.execute(REWIND, id, position)
+
+
+DISABLE = """
+update subscriptions set state = 'disabled', reason = $2, version = version + 1, changed_at = now()
+ where id = $1 and state <> 'disabled'
+"""
+GIVE_UP = """
+update deliveries set state = 'failed', reason = $2, ended_at = clock_timestamp()
+ where subscription_id = $1 and state = 'pending'
+"""
+
+
+async def disable(tx: Tx, id: UUID, reason: str) -> bool:
+    """Send nothing more to a locked endpoint and give up what waits. False if it was so before."""
+    if not await tx.execute(DISABLE, id, reason):
+        return False
+    await tx.execute(GIVE_UP, id, f"endpoint disabled: {reason}")
+    return True
+
+
+BEHIND = """
+select s.id, s.topics, s.position from subscriptions s
+ where s.state = 'active' and s.position < $1
+   and (select count(*) from (select from deliveries d where d.subscription_id = s.id
+                                 and d.state = 'pending' limit $2) waiting) < $2
+ order by s.id for no key update skip locked
+"""
+
+
+async def lock_behind(tx: Tx, head: int, waiting_max: int) -> list[Row]:
+    """Lock endpoints that have not all of the log up to `head`, and room for more deliveries."""
+    return await tx.fetch(BEHIND, head, waiting_max)
+
+
+FAN_OUT = """
+with page as (
+    select position, id, type, key from log
+     where position > $2 and position <= $3 order by position limit $4
+), upto as (
+    select case when count(*) < $4 then $3 else max(position) end as position from page
+), made as (
+    insert into deliveries as d (subscription_id, position, event_id, type, key)
+    select $1, position, id, type, key from page
+     where cardinality($5::text[]) = 0 or type = any($5)
+        or regexp_replace(type, '\\.v[0-9]+$', '') = any($5)
+     order by position
+        on conflict (subscription_id, position) do update
+           set state = 'pending', tries = 0, due_at = clock_timestamp(), reason = null,
+               ended_at = null
+         where d.state <> 'pending'
+    returning 1
+)
+update subscriptions s set position = upto.position
+  from upto where s.id = $1 returning (select count(*) from made) as made
+"""
+
+
+async def fan_out(
+    tx: Tx, id: UUID, after: int, head: int, limit: int, topics: Sequence[str]
+) -> int:
+    """Make deliveries of what a locked endpoint wants of the next events. Gives how many."""
+    return int(await tx.fetchval(FAN_OUT, id, after, head, limit, topics))
+
+
+FARED = """
+update subscriptions s
+   set failures = case when f.well then 0 else s.failures + f.failed end,
+       failing_since = case when f.well then null
+                            else coalesce(s.failing_since, clock_timestamp()) end,
+       open_until = case when f.well then null else greatest(s.open_until,
+           clock_timestamp() + make_interval(secs => f.alone_s)) end
+  from unnest($1::uuid[], $2::bool[], $3::int[], $4::float8[]) f(id, well, failed, alone_s)
+ where s.id = f.id
+returning s.id, s.failing_since
+"""
+LOCK_ALL = """
+select id, failures from subscriptions where id = any($1) order by id for no key update
+"""
+
+
+async def lock_all(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Lock endpoints in the order of their ids; gives how often each failed in a row."""
+    return {row["id"]: row["failures"] for row in await tx.fetch(LOCK_ALL, ids)}
+
+
+async def fared(
+    tx: Tx, ids: Sequence[UUID], well: Sequence[bool], failed: Sequence[int], alone: Sequence[int]
+) -> list[Row]:
+    """Note how locked endpoints fared: whether it ends well, else failures and seconds of rest."""
+    alone_s: list[Any] = [float(one) for one in alone]
+    return await tx.fetch(FARED, ids, well, failed, alone_s)
