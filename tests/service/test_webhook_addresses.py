@@ -10,16 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from receiver import counting, receiving
-from service.test_webhooks import (
-    ADMIN,
-    KEYS,
-    PATH,
-    deliveries,
-    delivering,
-    logged,
-    stock,
-    subscribe,
-)
+from service.test_broker_log import ADMIN, stock
+from webhook_desk import KEYS, PATH, deliveries, delivering, logged, subscribe
 
 from merkato import topology
 from merkato.broker.domain.addresses import Rules, forbidden, read

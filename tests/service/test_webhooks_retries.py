@@ -1,0 +1,277 @@
+"""Webhooks that fail: the schedule, the breaker, and what an endpoint may do to us."""
+
+import asyncio
+import gzip
+from datetime import timedelta
+from uuid import UUID
+
+import harness
+import msgspec
+import pytest
+from aiohttp import web
+from harness import eventually
+from receiver import receiving
+from service.test_broker_log import ADMIN, stock
+from webhook_desk import (
+    PATH,
+    ask,
+    deliveries,
+    delivering,
+    due_now,
+    logged,
+    service,
+    settled,
+    subscribe,
+)
+
+from merkato.broker.actions import webhooks as actions
+from merkato.broker.domain import webhooks
+from merkato.broker.store import deliveries as store
+from merkato.contracts.broker import SubscriptionDisabled
+
+
+@pytest.fixture
+async def broker(new_database):
+    async with harness.alone(service(), new_database) as alone:
+        yield alone
+
+
+@pytest.fixture
+async def receiver():
+    async with receiving() as one:
+        yield one
+
+
+async def test_a_failed_try_is_repeated_by_the_schedule_under_one_id(broker, receiver):
+    receiver.answers = [500]
+    id = await subscribe(broker, receiver)
+    await logged(broker, stock(1))
+    async with delivering(broker):
+        for n in range(1, webhooks.TRIES_MAX + 1):
+
+            async def tried(n=n):
+                [one] = await deliveries(broker, id)
+                return one if one["attempts"] == n and one["last_status"] else None
+
+            one = await eventually(tried)
+            assert one["reason"] == "answered 500"
+            if n <= len(webhooks.PAUSES_S):
+                due = msgspec.convert(one["due_at"], type=type(harness.now()))
+                left = (due - harness.now()).total_seconds()
+                assert 0.89 * webhooks.PAUSES_S[n - 1] - 3 < left < 1.11 * webhooks.PAUSES_S[n - 1]
+                await due_now(broker)
+        [one] = await settled(broker, id, 1, "failed")
+    assert one["reason"] == "answered 500"
+    assert len(receiver.got) == webhooks.TRIES_MAX
+    assert len({*receiver.ids()}) == 1
+    assert (await ask(broker, "GET", "/api/v1/deliveries?state=failed"))["items"] == [one]
+    receiver.answers = [204]
+    async with delivering(broker):
+        again = await ask(broker, "POST", f"{PATH}/{id}/redeliveries", {"state": "failed"})
+        assert again == {"count": 1}
+        async with broker.db.transaction() as tx:
+            await tx.execute("update subscriptions set open_until = null")
+        await settled(broker, id, 1)
+    assert len({*receiver.ids()}) == 1
+
+
+async def test_retry_after_is_honoured_and_the_endpoint_left_alone(broker, receiver):
+    async def later(request):
+        return web.Response(status=429, headers={"Retry-After": "120"})
+
+    receiver.answers = [later, 200]
+    id = await subscribe(broker, receiver)
+    await logged(broker, stock(1))
+    async with delivering(broker):
+
+        async def tried():
+            return (await deliveries(broker, id))[0]["attempts"] == 1 and receiver.got
+
+        await eventually(tried)
+        await asyncio.sleep(0.2)
+        await logged(broker, stock(2))
+        await asyncio.sleep(0.8)
+        assert len(receiver.got) == 1
+        shown = await ask(broker, "GET", f"{PATH}/{id}")
+        rest = msgspec.convert(shown["open_until"], type=type(harness.now())) - harness.now()
+        assert timedelta(seconds=100) < rest < timedelta(seconds=121)
+        await due_now(broker)
+        await settled(broker, id, 2)
+
+
+async def test_gone_disables_an_endpoint_and_says_so(broker, receiver):
+    receiver.answers = [410]
+    id = await subscribe(broker, receiver, ordered=True)
+    await logged(broker, *(stock(n) for n in range(5)))
+    async with delivering(broker):
+        found = await settled(broker, id, 5, "failed")
+    assert {one["reason"] for one in found} == {"gone", "endpoint disabled: gone"}
+    shown = await ask(broker, "GET", f"{PATH}/{id}")
+    assert (shown["state"], shown["reason"]) == ("disabled", "gone")
+    assert await broker.said(SubscriptionDisabled) == [
+        SubscriptionDisabled(subscription_id=UUID(id), reason="gone")
+    ]
+    await logged(broker, stock(9))
+    refused = await broker.request(
+        "POST", f"{PATH}/{id}/replay", {"time": "2026-01-01T00:00:00Z"}, token=ADMIN
+    )
+    assert refused.status == 409
+    receiver.answers = [200]
+    await ask(broker, "PATCH", f"{PATH}/{id}", {"state": "active"})
+    await logged(broker, stock(10))
+    async with delivering(broker):
+        await settled(broker, id, 1)
+    assert [event["data"]["available"] for event in receiver.events()][-1] == 10
+
+
+async def endless(request):
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"x" * 65_536)
+
+
+async def silent(request):
+    await asyncio.sleep(30)
+
+
+async def reset(request):
+    request.transport.abort()
+
+
+async def elsewhere(request):
+    return web.Response(status=302, headers={"Location": str(request.url)})
+
+
+async def many_headers(request):
+    request.transport.write(b"HTTP/1.1 200 OK\r\n")
+    for _ in range(2_000):
+        if request.transport.is_closing():
+            break
+        request.transport.write(b"X-More: 1234567890\r\n" * 500)
+        await asyncio.sleep(0)
+    request.transport.close()
+
+
+BOMB = gzip.compress(b"0" * 20_000_000, 1)
+
+
+async def bomb(request):
+    return web.Response(body=BOMB, headers={"Content-Encoding": "gzip"})
+
+
+async def go_on(request):
+    while not request.transport.is_closing():
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (endless, None),  # its status counts; 64 KiB of it are read
+        (bomb, None),
+        (silent, "no answer in time"),
+        (reset, "no valid answer"),
+        (elsewhere, "answered 302"),
+        (many_headers, "no valid answer"),
+        (go_on, "no answer in time"),
+    ],
+)
+async def test_whatever_an_endpoint_does_is_one_try(broker, receiver, monkeypatch, answer, reason):
+    monkeypatch.setattr("merkato.broker.providers.post.DEADLINE_S", 1.0)
+    receiver.answers = [answer]
+    id = await subscribe(broker, receiver)
+    await logged(broker, stock(1))
+    async with delivering(broker):
+
+        async def tried():
+            [one] = await deliveries(broker, id)
+            return one if one["reason"] or one["state"] == "delivered" else None
+
+        one = await eventually(tried)
+    assert one["reason"] == reason
+    assert one["last_duration_ms"] < 5_000
+    assert len(receiver.got) == 1
+
+
+async def test_a_dead_endpoint_delays_nobody(broker, receiver):
+    async with receiving() as dead:
+        dead.answers = [silent]
+        lost = await subscribe(broker, dead)
+        id = await subscribe(broker, receiver)
+        await logged(broker, *(stock(n) for n in range(60)))
+        async with delivering(broker):
+            began = asyncio.get_running_loop().time()
+            await settled(broker, id, 60)
+            assert asyncio.get_running_loop().time() - began < 10
+            waiting = await deliveries(broker, lost, "state=pending")
+            assert len(waiting) == 60
+            assert sum(one["attempts"] for one in waiting) <= 8
+
+
+async def test_after_failures_in_a_row_an_endpoint_is_left_alone_and_then_probed(broker, receiver):
+    receiver.answers = [503]
+    id = await subscribe(broker, receiver)
+    await logged(broker, *(stock(n) for n in range(30)))
+    async with delivering(broker):
+
+        async def resting():
+            return (await ask(broker, "GET", f"{PATH}/{id}"))["open_until"]
+
+        await eventually(resting)
+        await asyncio.sleep(0.5)
+        asked = len(receiver.got)
+        assert asked < 15
+        await asyncio.sleep(0.7)
+        assert len(receiver.got) == asked
+        receiver.answers = [200]
+        await due_now(broker)
+        await settled(broker, id, 30)
+    assert (await ask(broker, "GET", f"{PATH}/{id}"))["failures"] == 0
+
+
+async def test_an_endpoint_that_failed_for_five_days_is_disabled(broker, receiver):
+    receiver.answers = [500]
+    id = await subscribe(broker, receiver)
+    async with broker.db.transaction() as tx:
+        await tx.execute("update subscriptions set failing_since = now() - interval '6 days'")
+    await logged(broker, stock(1))
+    async with delivering(broker):
+        [one] = await settled(broker, id, 1, "failed")
+    assert one["reason"] == "endpoint disabled: failing"
+    assert (await ask(broker, "GET", f"{PATH}/{id}"))["state"] == "disabled"
+
+
+async def test_a_try_that_a_crash_cut_off_is_made_again_under_the_same_id(broker, receiver):
+    id = await subscribe(broker, receiver)
+    await logged(broker, *(stock(n) for n in range(5)))
+
+    async with broker.db.transaction() as tx:  # begun by a process that died
+        assert len(await store.claim(tx, [UUID(id)], [5], [False])) == 5
+    async with delivering(broker):
+        await asyncio.sleep(0.5)
+        assert receiver.got == []
+        await due_now(broker)
+        await settled(broker, id, 5)
+    assert {one["attempts"] for one in await deliveries(broker, id)} == {2}
+    assert len({*receiver.ids()}) == 5
+
+
+async def test_a_stale_failure_does_not_undo_a_success(broker, receiver):
+    id = await subscribe(broker, receiver)
+    await logged(broker, stock(1))
+
+    async with broker.db.transaction() as tx:
+        [first] = await store.claim(tx, [UUID(id)], [1], [False])
+    await due_now(broker)
+    async with broker.db.transaction() as tx:
+        [second] = await store.claim(tx, [UUID(id)], [1], [False])
+    now = harness.now()
+    bad = webhooks.judge(first, webhooks.Answer(error="no answer in time", at=now), 50)
+    good = webhooks.judge(second, webhooks.Answer(status=200, at=now), 50)
+    for verdict in (bad, good, bad):
+        async with broker.db.transaction() as tx:
+            await actions.settle(tx, [verdict], now)
+    [one] = await deliveries(broker, id)
+    assert (one["state"], one["reason"]) == ("delivered", None)
