@@ -158,7 +158,7 @@ async def redeliver(
     return respond(await once(db, scope, {"id": str(id)}, work))
 
 
-@post(f"{WEBHOOKS_PATH}/{{id:uuid}}/redeliveries", policy=staff(WRITE))
+@post(f"{WEBHOOKS_PATH}/{{id:uuid}}/redeliveries", policy=staff(WRITE), example={"state": "failed"})
 async def redeliver_all(
     id: UUID, data: Again, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:

@@ -99,6 +99,14 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     overlap_s: Annotated[int, msgspec.Meta(ge=0, le=7 * 86_400)] = 86_400
 
 
+EXAMPLE = {
+    "url": "https://erp.merkato.example/hook",
+    "topics": ["orders.order_confirmed", "orders.order_cancelled"],
+    "description": "bookkeeping",
+    "ordered": True,
+}
+
+
 def _webhook(row: Row, secret: str | UnsetType = UNSET) -> Webhook:
     known = {name: row[name] for name in Webhook.__struct_fields__ if name in row}
     known["cursor"] = encode_cursor(row["position"])
@@ -118,7 +126,7 @@ async def _position(tx: Tx, begin: From) -> int:
     return min(await log.position_of(tx, at), await log.head(tx))
 
 
-@post(PATH, policy=staff(WRITE))
+@post(PATH, policy=staff(WRITE), example=EXAMPLE)
 async def create_webhook(
     data: NewWebhook,
     caller: Caller,
@@ -219,7 +227,12 @@ async def rotate_secret(
     return _webhook(row, secret)
 
 
-@post(f"{PATH}/{{id:uuid}}/replay", policy=staff(WRITE), status_code=202)
+@post(
+    f"{PATH}/{{id:uuid}}/replay",
+    policy=staff(WRITE),
+    status_code=202,
+    example={"time": "2026-01-31T12:00:00Z"},
+)
 async def replay_webhook(id: UUID, data: From, caller: Caller, db: Database) -> Webhook:
     """Send an endpoint everything it wants from a point of the past on, once more.
 
