@@ -6,6 +6,7 @@ log only wake it. A reader that takes nothing for a while is cut off by the edge
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 
 from litestar import get
@@ -90,11 +91,10 @@ async def _follow(
                     spoke = loop.time()
                 if found.more:
                     continue
-                try:
-                    await asyncio.wait_for(bell.wait(), LOOK_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await bell.wait()
                     await asyncio.sleep(LEAST_S)
-                except TimeoutError:
-                    continue
     finally:
         streams.open -= 1
 

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -60,10 +61,9 @@ class Dispatcher:
                         tasks.create_task(self._deliver(outgoing, endpoint))
                     await asyncio.sleep(LEAST_S)
                     if not claimed:
-                        try:
-                            await asyncio.wait_for(bell.wait(), LOOK_S)
-                        except TimeoutError:
-                            continue
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(LOOK_S):
+                                await bell.wait()
 
     async def _claim(self) -> list[tuple[Outgoing, Row]]:
         room = self._most - self._under_way.total()

@@ -11,9 +11,12 @@ WAITING_MAX = 5_000  # deliveries that wait for one endpoint; the log keeps the 
 
 async def fan_out(resources: Resources) -> int:
     """Go on for every endpoint that is behind the log. Gives how many deliveries were made."""
-    async with resources.db.transaction() as tx:
+    async with resources.db.reading() as tx:  # most of the time there is nothing to do
         head = await log.head(tx)
-        made = 0
+        if not await store.is_behind(tx, head):
+            return 0
+    made = 0
+    async with resources.db.transaction() as tx:
         behind = await store.lock_behind(tx, head, WAITING_MAX)
         for one in behind:
             made += await store.fan_out(tx, one["id"], one["position"], head, PAGE, one["topics"])

@@ -136,6 +136,14 @@ async def disable(tx: Tx, id: UUID, reason: str) -> bool:
     return True
 
 
+IS_BEHIND = "select exists (select from subscriptions where state = 'active' and position < $1)"
+
+
+async def is_behind(tx: Tx, head: int) -> bool:
+    """Tell whether there is an endpoint that has not all of the log."""
+    return bool(await tx.fetchval(IS_BEHIND, head))
+
+
 BEHIND = """
 select s.id, s.topics, s.position from subscriptions s
  where s.state = 'active' and s.position < $1
