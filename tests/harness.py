@@ -207,10 +207,14 @@ async def alone(service, new_database, apps=None):
     tokens = Tokens(service.name, KEYS.signing[service.name], KEYS.published)
     async with db_connected(dsn) as db:
         resources = Resources(service.name, db, ask.Asks(apps or {}, tokens), tokens)
-        provided = {"db": db, "asks": resources.asks, "tokens": tokens}
+        provided = {
+            "db": db, "asks": resources.asks, "tokens": tokens, "kinds": service.kinds(),
+        }  # fmt: skip
         users = {"users": (apps or {}).get("users", keeper)}
         keys = ApiKeys(ask.Asks(users, tokens))
-        inner = http_app(service.routes, tokens, keys, {**provided, **service.provides(resources)})
+        inner = http_app(
+            service.all_routes(), tokens, keys, {**provided, **service.provides(resources)}
+        )
 
         async def ready():
             return {}

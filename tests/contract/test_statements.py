@@ -35,7 +35,7 @@ def statements(package):
 
 CHASSIS = [
     one
-    for name in ("outbox", "inbox", "idempotency", "access", "forgetting")
+    for name in ("outbox", "inbox", "idempotency", "access", "letters", "forgetting")
     for one in statements(f"merkato.chassis.{name}")
 ]
 

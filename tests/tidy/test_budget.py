@@ -12,7 +12,11 @@ ENGINES = "chassis/engines/*.py chassis/supervisor.py"
 # stood and every part had its tests: docstrings, one argument per line and bodies of requests are
 # half of it. Whoever raises a number again writes the sentence why.
 BUDGET = [
-    (f"chassis/**/*.py but {ENGINES}", 4_700, "bus, outbox, inbox, edge, keys, trail, pages"),
+    (
+        f"chassis/**/*.py but {ENGINES}",
+        5_000,
+        "bus, outbox, inbox, edge, keys, trail, pages, letters",
+    ),
     (ENGINES, 1_400, "split from the frame: starting and supervising engines concerns no service"),
     ("contracts/**/*.py", 1_300, "what services say to each other; a half is said after the sale"),
     ("users/**/*.py", 4_300, "accounts, roles, keys, invitations, TOTP, the trail: hostile ground"),

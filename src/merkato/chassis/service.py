@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import msgspec
 import structlog
 
-from merkato.chassis import access, forgetting, http, idempotency, inbox, outbox, wake
+from merkato.chassis import access, forgetting, http, idempotency, inbox, letters, outbox, wake
 from merkato.chassis.allowance import Allowances
 from merkato.chassis.ask import App, Asks
 from merkato.chassis.bus import NatsBus
@@ -75,6 +75,14 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
             **erasures, **self.hears,
         }  # fmt: skip
 
+    def all_routes(self) -> http.Routes:
+        """Give all it answers, with what every service tells the broker: its dead letters."""
+        return [*self.routes, *letters.ROUTES]
+
+    def kinds(self) -> letters.Kinds:
+        """Give the events it hears, for who opens dead letters."""
+        return letters.Kinds(self.name, {event.type: event for event in self.hears_all()})
+
     async def forget_due(self, resources: Resources) -> int:
         """Forget people whose turn it is; a job of every service."""
         return await forgetting.forget_due(resources.db, self.forgets, self.says, tuple(self.hears))
@@ -110,10 +118,16 @@ async def running(service: Service, place: Place) -> AsyncIterator[App]:
         ears = inbox.Inbox(db, service.name, service.hears_all())
         keys = ApiKeys(Asks({"users": _late(place.apps, "users")}, place.tokens))
         app = http.app(
-            service.routes,
+            service.all_routes(),
             place.tokens,
             keys,
-            {"db": db, "asks": asks, "tokens": place.tokens, **service.provides(resources)},
+            {
+                "db": db,
+                "asks": asks,
+                "tokens": place.tokens,
+                "kinds": service.kinds(),
+                **service.provides(resources),
+            },
         )
         await lasting.enter_async_context(wake.shared(db, bus, service.name, service.rings))
         tasks = [
@@ -143,6 +157,7 @@ async def _lead(service: Service, resources: Resources, bus: NatsBus, ears: inbo
     keep = (
         Every("set-aside", SETTLE_S, lambda r: ears.retry_set_aside(r.db)),
         Every(forgetting.BELL, FORGET_S, service.forget_due),
+        Every("measure-letters", SETTLE_S, lambda r: letters.measure(r.db, r.service)),
         Every("prune-outbox", PRUNE_S, lambda r: outbox.prune(r.db)),
         Every("prune-inbox", PRUNE_S, lambda r: inbox.prune(r.db)),
         Every("prune-answers", PRUNE_S, lambda r: idempotency.prune(r.db)),

@@ -39,6 +39,10 @@ JOB_FAILURES = Counter(
 DELIVERIES = Counter(
     "merkato_webhook_tries", "Tries to deliver a webhook.", ("outcome",), registry=REGISTRY
 )
+LETTERS = Gauge(
+    "merkato_dead_letters", "Events set aside that are open.", ("service", "state"),
+    registry=REGISTRY,
+)  # fmt: skip
 LOOP_LAG = Gauge(
     "merkato_loop_lag_seconds", "How late the event loop was, last looked.", registry=REGISTRY
 )

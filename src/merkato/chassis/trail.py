@@ -87,22 +87,21 @@ def _shown(side: dict[str, Any] | None, state: State | None) -> dict[str, Any] |
     if side is None:
         return None
     own = hidden_fields(type(state)) if isinstance(state, msgspec.Struct) else frozenset()
-    shown: dict[str, Any] = _without_secrets(side, HIDDEN_NAMES | own)
+    shown: dict[str, Any] = without_secrets(side, HIDDEN_NAMES | own)
     size = len(msgspec.json.encode(shown))
     return shown if size <= SIDE_MAX_BYTES else {"left_out": f"{size} bytes: {', '.join(side)}"}
 
 
-def _without_secrets(value: Any, hidden: frozenset[str]) -> Any:
+def without_secrets(value: Any, hidden: frozenset[str]) -> Any:
+    """Give what JSON can say, with the values of fields of these names hidden."""
     match value:
         case dict():
             return {
-                name: HIDDEN
-                if name in hidden and one is not None
-                else _without_secrets(one, hidden)
+                name: HIDDEN if name in hidden and one is not None else without_secrets(one, hidden)
                 for name, one in value.items()
             }
         case list():
-            return [_without_secrets(one, hidden) for one in value]
+            return [without_secrets(one, hidden) for one in value]
         case str() if len(value) > TEXT_MAX_CHARS:
             return value[:TEXT_MAX_CHARS] + "…"
     return value

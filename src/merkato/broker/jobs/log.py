@@ -1,6 +1,6 @@
 """Keep the log: make its partitions, drop what is too old."""
 
-from merkato.broker.store import deliveries, log, topics
+from merkato.broker.store import deliveries, letters, log, topics
 from merkato.chassis.service import Resources
 
 
@@ -9,4 +9,5 @@ async def keep_log(resources: Resources, *, days: int) -> int:
     async with resources.db.transaction() as tx:
         await log.keep(tx, days)
     async with resources.db.transaction() as tx:
+        await letters.forget(tx)
         return await topics.forget(tx, days) + await deliveries.forget(tx, days)

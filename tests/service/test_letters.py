@@ -1,0 +1,262 @@
+"""Dead letters of all services in one place: seen without secrets, retried, edited, discarded."""
+
+from uuid import uuid4
+
+import harness
+import msgspec
+import pytest
+from harness import answering
+
+from merkato import topology
+from merkato.chassis import outbox
+from merkato.chassis.telemetry import metrics
+from merkato.config import SERVICES, Config
+from merkato.contracts.broker import DeadLetterAppeared
+from merkato.contracts.orders import OrderCancelled, Totals
+from merkato.contracts.trail import ActionNoted
+from merkato.contracts.values import Contact
+
+PATH = "/api/v1/dead-letters"
+CANARY = "canary-3c1e@merkato.example"
+EMPTY = answering(200, {"items": [], "count": 0})
+ROLE = {"read": harness.user_token(role="staff"), "admin": harness.user_token(role="admin")}
+PLANT = """
+insert into set_aside (event_id, type, key, stream_seq, message, reason, tries, state,
+                       next_try_at)
+values ($1, $2, $3, $4, $5, $6, 8, $7, clock_timestamp())
+"""
+
+
+def made(name):
+    return topology.services(Config(here=("gateway",)))[name]
+
+
+@pytest.fixture
+async def inventory(new_database):
+    async with harness.alone(made("inventory"), new_database) as alone:
+        yield alone
+
+
+@pytest.fixture
+async def broker(new_database, inventory):
+    apps = dict.fromkeys(SERVICES, EMPTY) | {"inventory": inventory.request.app}
+    async with harness.alone(made("broker"), new_database, apps=apps) as alone:
+        yield alone
+
+
+def cancelled(order_id, reason="customer"):
+    return OrderCancelled(
+        order_id=order_id, number="K7QM-2F9X-4", customer_id=None, lines=(), currency="EUR",
+        totals=Totals(items_minor=0, shipping_minor=0, tax_minor=0, grand_minor=0),
+        reason=reason, was_confirmed=False, contact=Contact(email=CANARY),
+    )  # fmt: skip
+
+
+def message_of(event, event_id):
+    row = {
+        "id": event_id, "type": event.type, "key": event.key, "sequence": 1, "cause": None,
+        "request_id": None, "tries": 0, "hidden": None, "said_at": harness.now(),
+        "body": msgspec.json.encode(event).decode(),
+    }  # fmt: skip
+    return outbox._message(row, "orders").body.decode()
+
+
+async def plant(service, event, n=1, *, state="dead", message=None):
+    """Set an event aside, as a service that failed on it would."""
+    event_id = uuid4()
+    async with service.db.transaction() as tx:
+        await tx.execute(
+            PLANT, event_id, event.type, event.key, n, message or message_of(event, event_id),
+            f"ValueError('nothing for {CANARY}')", state,
+        )  # fmt: skip
+        await tx.execute("insert into inbox (event_id) values ($1)", event_id)
+    return str(event_id)
+
+
+async def ask(broker, method, path="", body=None, token=ROLE["read"], **more):
+    answer = await broker.request(method, PATH + path, body, token=token, **more)
+    assert CANARY.encode() not in answer.body, answer
+    return answer
+
+
+async def listed(broker, query=""):
+    answer = await ask(broker, "GET", f"?{query}")
+    assert answer.status == 200, answer
+    return answer.json()["items"]
+
+
+async def states(service):
+    rows = await service.fetch("select event_id::text, state from set_aside")
+    return {row["event_id"]: row["state"] for row in rows}
+
+
+async def test_they_are_listed_and_opened_without_personal_or_secret_values(broker, inventory):
+    event = cancelled(uuid4())
+    first = await plant(inventory, event)
+    behind = await plant(inventory, event, 2, state="waiting")
+    found = await listed(broker)
+    assert {one["id"] for one in found} == {f"inventory:{first}", f"inventory:{behind}"}
+    assert {one["service"] for one in found} == {"inventory"}
+    one = next(one for one in found if one["event_id"] == first)
+    assert one["reason"] == "ValueError('nothing for (hidden)')"
+    opened = (await ask(broker, "GET", f"/inventory:{first}")).json()
+    assert opened["hidden"] == ["contact"]
+    assert opened["data"]["reason"] == "customer"
+    assert "contact" not in opened["data"]
+    assert (opened["source"], opened["behind"]) == ("/merkato/orders", 1)
+    for id in ("inventory:nothing", "nobody:" + first, first, f"inventory:{uuid4()}"):
+        assert (await ask(broker, "GET", f"/{id}")).status == 404, id
+
+
+async def test_they_are_filtered_and_paged(broker, inventory):
+    orders = [uuid4() for _ in range(5)]
+    ids = [await plant(inventory, cancelled(order)) for order in orders]
+    waiting = await plant(inventory, cancelled(orders[0]), 2, state="waiting")
+    assert len(await listed(broker)) == 6
+    assert len(await listed(broker, "state=dead")) == 5
+    assert [one["event_id"] for one in await listed(broker, "state=waiting")] == [waiting]
+    assert {one["event_id"] for one in await listed(broker, f"key={orders[0]}")} == {
+        ids[0], waiting,
+    }  # fmt: skip
+    assert await listed(broker, "type=orders.order_placed.v1") == []
+    assert await listed(broker, "service=payments") == []
+    assert (await ask(broker, "GET", "?service=nobody")).status == 422
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = (await ask(broker, "GET", f"?limit=4{cursor}")).json()
+        seen += [one["event_id"] for one in page["items"]]
+        cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+    assert sorted(seen) == sorted([*ids, waiting])
+
+
+async def test_one_is_retried_and_its_followers_go_on_in_order(broker, inventory):
+    order_id = uuid4()
+    first = await plant(inventory, cancelled(order_id))
+    second = await plant(inventory, cancelled(order_id), 2, state="waiting")
+    done = await ask(broker, "POST", f"/inventory:{first}/retry", token=ROLE["admin"])
+    assert (done.status, done.json()["state"]) == (200, "waiting")
+    assert done.json()["acted_by"].startswith("user:")
+    await inventory.inbox.retry_set_aside(inventory.db)
+    assert await states(inventory) == {first: "done", second: "done"}
+    [noted] = await inventory.said(ActionNoted)
+    assert (noted.action, noted.actor) == (
+        "inventory.dead_letters_retried", done.json()["acted_by"],
+    )  # fmt: skip
+    assert await listed(broker) == []
+    assert len(await listed(broker, "state=done")) == 2
+
+
+async def test_an_edited_letter_is_a_new_event_with_the_old_one_as_its_cause(broker, inventory):
+    order_id = uuid4()
+    first = await plant(inventory, cancelled(order_id))
+    second = await plant(inventory, cancelled(order_id), 2, state="waiting")
+    key = uuid4().hex
+    change = {"data": {"reason": "staff", "number": "K7QM-2F9X-4"}}
+    path = f"/inventory:{first}/edit"
+    edited = await ask(broker, "POST", path, change, token=ROLE["admin"], key=key)
+    assert edited.status == 201, edited
+    new = edited.json()
+    assert (new["cause"], new["data"]["reason"]) == (first, "staff")
+    again = await ask(broker, "POST", path, change, token=ROLE["admin"], key=key)
+    assert again.json()["event_id"] == new["event_id"]
+    assert (await ask(broker, "POST", path, change, token=ROLE["admin"])).status == 409
+    [row] = await inventory.fetch(
+        "select message from set_aside where event_id = $1", new["event_id"]
+    )
+    message = msgspec.json.decode(row["message"])
+    assert (message["id"], message["causationid"]) == (new["event_id"], first)
+    assert message["data"]["contact"]["email"] == CANARY  # the handler still has it
+    old = (await ask(broker, "GET", f"/inventory:{first}")).json()
+    assert (old["state"], old["replaced_by"]) == ("discarded", new["event_id"])
+    await inventory.inbox.retry_set_aside(inventory.db)
+    assert (await states(inventory)) == {
+        first: "discarded", new["event_id"]: "done", second: "done",
+    }  # fmt: skip
+
+
+async def test_what_cannot_be_edited_is_refused(broker, inventory):
+    first = await plant(inventory, cancelled(uuid4()))
+    junk = await plant(inventory, cancelled(uuid4()), message=f"not json {CANARY}")
+    for patch, status, pointer in (
+        ({"contact": {"email": "a@b"}}, 422, "/data/contact"),
+        ({"was_confirmed": "perhaps"}, 422, "/data/was_confirmed"),
+        ({"number": None}, 422, "/data"),
+        ({"order_id": str(uuid4())}, 422, "/data"),
+    ):
+        answer = await ask(
+            broker, "POST", f"/inventory:{first}/edit", {"data": patch}, token=ROLE["admin"]
+        )
+        assert (answer.status, answer.json()["errors"][0]["pointer"]) == (status, pointer), patch
+    opened = (await ask(broker, "GET", f"/inventory:{junk}")).json()
+    assert (opened["data"], opened["reason"]) == (None, "ValueError")
+    answer = await ask(broker, "POST", f"/inventory:{junk}/edit", {"data": {}}, token=ROLE["admin"])
+    assert answer.status == 409
+    assert set((await states(inventory)).values()) == {"dead"}
+
+
+async def test_many_are_retried_and_discarded_at_once(broker, inventory):
+    orders = [uuid4() for _ in range(6)]
+    ids = [f"inventory:{await plant(inventory, cancelled(order))}" for order in orders]
+    some = await ask(broker, "POST", "/discard", {"ids": ids[:2]}, token=ROLE["admin"])
+    assert some.json() == {"count": 2, "services": {"inventory": 2}, "unavailable": []}
+    rest = await ask(
+        broker, "POST", "/retry", {"service": "inventory", "state": "dead"}, token=ROLE["admin"]
+    )
+    assert rest.json()["count"] == 4
+    await inventory.inbox.retry_set_aside(inventory.db)
+    assert sorted((await states(inventory)).values()) == ["discarded"] * 2 + ["done"] * 4
+    again = await ask(broker, "POST", "/discard", {"ids": ids}, token=ROLE["admin"])
+    assert again.json()["count"] == 0
+    assert (await ask(broker, "POST", "/retry", {}, token=ROLE["admin"])).status == 422
+    noted = [entry.action for entry in await inventory.said(ActionNoted)]
+    assert noted == ["inventory.dead_letters_discarded", "inventory.dead_letters_retried"]
+
+
+async def test_who_may_not_does_not(broker, inventory):
+    first = await plant(inventory, cancelled(uuid4()))
+    customer = harness.user_token()
+    assert (await ask(broker, "GET", token=customer)).status == 403
+    for path in (f"/inventory:{first}/retry", f"/inventory:{first}/discard"):
+        assert (await ask(broker, "POST", path, token=customer)).status == 403
+    for path in ("/set-aside", f"/set-aside/{first}"):
+        for token in (None, customer, ROLE["admin"]):
+            assert (await inventory.request("GET", path, token=token)).status == 404
+        other = harness.service_token("broker", "payments")
+        assert (await inventory.request("GET", path, token=other)).status in (401, 404)
+    assert await states(inventory) == {first: "dead"}
+
+
+async def test_a_new_dead_letter_is_said_once_and_counted(broker, inventory):
+    first = await plant(inventory, cancelled(uuid4()))
+    await plant(inventory, cancelled(uuid4()), state="waiting")
+    await broker.run_job("notice-letters")
+    await broker.run_job("notice-letters")
+    [said] = await broker.said(DeadLetterAppeared)
+    assert (said.service, str(said.event_id)) == ("inventory", first)
+    assert said.event_type == "orders.order_cancelled.v1"
+    second = await plant(inventory, cancelled(uuid4()))
+    await broker.run_job("notice-letters")
+    assert [str(one.event_id) for one in await broker.said(DeadLetterAppeared)] == [first, second]
+    from merkato.chassis import letters
+
+    await letters.measure(inventory.db, "inventory")
+    shown = metrics().decode()
+    assert 'merkato_dead_letters{service="inventory",state="dead"} 2.0' in shown
+    assert CANARY not in shown
+
+
+async def test_a_service_that_does_not_answer_is_named(new_database, inventory):
+    apps = dict.fromkeys(SERVICES, EMPTY) | {
+        "inventory": inventory.request.app, "payments": answering(503, {}),
+    }  # fmt: skip
+    first = await plant(inventory, cancelled(uuid4()))
+    async with harness.alone(made("broker"), new_database, apps=apps) as broker:
+        await broker.run_job("notice-letters")
+        assert len(await broker.said(DeadLetterAppeared)) == 1
+        page = (await ask(broker, "GET")).json()
+        assert [one["event_id"] for one in page["items"]] == [first]
+        assert page["unavailable"] == ["payments"]
+        done = await ask(broker, "POST", "/retry", {"state": "dead"}, token=ROLE["admin"])
+        assert (done.json()["count"], done.json()["unavailable"]) == (1, ["payments"])
+        lost = await ask(broker, "GET", f"/payments:{uuid4()}")
+        assert lost.status == 503
