@@ -10,6 +10,8 @@ import harness
 import pytest
 
 from merkato.chassis import bus, ear, outbox
+from merkato.chassis.engines import start as engines_start
+from merkato.chassis.supervisor import Supervisor
 from merkato.config import SERVICES, Config
 from merkato.contracts.inventory import StockLow
 from merkato.inventory.service import service
@@ -209,3 +211,16 @@ async def test_events_the_broker_lost_are_published_again(inventory, broker):
         await tx.execute("update broker set created = 'once upon a time'")
     assert await outbox.check_broker(inventory.db, broker, "inventory") is True
     assert await outbox.check_broker(inventory.db, broker, "inventory") is False
+
+
+async def test_a_broker_that_was_never_spoken_to_is_checked_again_and_again(inventory, home):
+    async with Supervisor(home / "run") as supervisor:
+        own = await engines_start.start(supervisor, home, SERVICES)
+        url = own.nats_urls["inventory"]
+        async with bus.connected(url, "inventory", (*SERVICES, "external")) as connection:
+            for _ in range(3):  # a shop in which nothing happened for a while
+                assert await outbox.check_broker(inventory.db, connection, "inventory") is False
+            async with inventory.db.transaction() as tx:
+                outbox.say(tx, low(1))
+            assert await outbox.relay_once(inventory.db, connection, "inventory") == 1
+            assert await outbox.check_broker(inventory.db, connection, "inventory") is False

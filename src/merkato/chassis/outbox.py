@@ -233,7 +233,8 @@ async def check_broker(db: Database, bus: Bus, source: str) -> bool:
     async with db.reading() as tx:
         known = await tx.fetchrow(KNOWN)
     lost = known is not None and known["created"] != stream.created
-    if known is not None and not lost and (known["acked_seq"] or 0) >= stream.first_seq:
+    acked = known["acked_seq"] if known is not None else None  # None: nothing was published yet
+    if known is not None and not lost and acked is not None and acked >= stream.first_seq:
         found = await bus.message_id(known["acked_seq"])
         lost = found is None or found.split(".r")[0] != str(known["acked_id"])
     if lost:
