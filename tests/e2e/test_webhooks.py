@@ -35,7 +35,11 @@ async def test_an_order_is_told_to_an_endpoint(shop):
         raw = b"".join(body for _, body in receiver.got)
         assert email.encode() not in raw
         assert b"contact" not in raw
-        page = await shop("GET", f"{PATH}/{id}/deliveries?state=delivered", token=shop.admin)
-        assert len(page.json()["items"]) == 10
+
+        async def all_noted():
+            page = await shop("GET", f"{PATH}/{id}/deliveries?state=delivered", token=shop.admin)
+            return len(page.json()["items"]) == 10
+
+        await eventually(all_noted)
         gone = await shop("DELETE", f"{PATH}/{id}", token=shop.admin)
         assert gone.status == 204
