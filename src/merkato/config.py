@@ -137,6 +137,20 @@ class Storefront(msgspec.Struct, frozen=True, kw_only=True):
     session_secret: str = ""  # seals what browsers keep for us; at least 32 characters
 
 
+class Gateway(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the gateway. Limits are token buckets: so many requests a second, and a burst."""
+
+    trusted_proxies: tuple[str, ...] = ()  # networks (CIDR) whose X-Forwarded-For is believed
+    unlimited: tuple[str, ...] = ("127.0.0.0/8", "::1/128")  # networks without limits
+    cors_origins: tuple[str, ...] = ()  # origins whose pages may call the API from a browser
+    address_per_s: float = 50.0  # requests of one address, for ever …
+    address_burst: int = 500  # … and at once
+    principal_per_s: float = 100.0  # requests with one token, key or guest's token
+    principal_burst: int = 1_000  # of these, at once
+    login_per_s: float = 1.0  # writes below /api/v1/auth/ from one address
+    login_burst: int = 30  # of these, at once
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole configuration. Read once, at the door; the rest of the house is handed parts."""
 
@@ -160,6 +174,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     notifications: Notifications = Notifications()
     broker: Broker = Broker()
     storefront: Storefront = Storefront()
+    gateway: Gateway = Gateway()
 
 
 def home() -> Path:

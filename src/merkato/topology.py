@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from merkato.admin.service import web as admin
 from merkato.broker.service import service as broker
 from merkato.catalog.service import service as catalog
-from merkato.chassis import failpoints, telemetry
+from merkato.chassis import counts, failpoints, telemetry
 from merkato.chassis.ask import App
 from merkato.chassis.remote import remote
 from merkato.chassis.service import Place, Service, running
@@ -67,8 +67,12 @@ async def started(config: Config) -> AsyncIterator[App]:
             if name in WEBS:
                 apps[name] = _pages(config, name, apps)
         if "gateway" in config.here:
-            apps["gateway"] = front(every, apps)
-            yield apps["gateway"]
+            gateway = apps["gateway"] = front(config, every, apps)
+            if "gateway" in config.nats_urls:
+                tell, hear = gateway.limits.tell, gateway.limits.hear
+                telling = counts.told(config.nats_urls["gateway"], "gateway", tell, hear)
+                await stack.enter_async_context(telling)
+            yield gateway
         else:
             yield apps[config.here[0]]
 

@@ -23,7 +23,7 @@ ROOMS = {
 }
 NOT_SERVICES = {"audit", "chassis", "cli", "contracts", "demo", "outside", "replay"}
 # The gateway keeps nothing and decides nothing: it forwards, limits and shows documentation.
-GATEWAY_ROOMS = {"routing", "limits", "pages", "documents"}
+GATEWAY_ROOMS = {"routing", "limits", "headers", "pages", "documents"}
 FILE_ROOMS = {"schema", "templates", "static"}
 IMPURE_CALLS = {"now", "utcnow", "today", "time", "monotonic", "uuid1", "uuid4", "uuid7", "random"}
 SQL = re.compile(

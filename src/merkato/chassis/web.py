@@ -304,6 +304,9 @@ def _cookies(scope: Any) -> dict[str, str]:
 
 
 def _address(scope: Any) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-forwarded-for":  # of the gateway: it drops what others claim
+            return str(value.decode("latin-1"))
     client = scope.get("client")
     return client[0] if client else ""
 

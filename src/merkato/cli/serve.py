@@ -13,6 +13,7 @@ import uvloop
 from cyclopts import Parameter
 
 from merkato import config, topology
+from merkato.chassis import wire
 from merkato.config import Config
 
 
@@ -65,7 +66,7 @@ async def _serve(settings: Config) -> None:
                     app,
                     host=settings.host,
                     port=settings.port,
-                    http="httptools",
+                    http=wire.Wire,
                     interface="asgi3",
                     ws="none",
                     lifespan="off",
@@ -77,6 +78,10 @@ async def _serve(settings: Config) -> None:
                     timeout_graceful_shutdown=10,
                 )
             )
-            await server.serve()
+            watching = asyncio.create_task(wire.watch(server.server_state.connections))
+            try:
+                await server.serve()
+            finally:
+                watching.cancel()
     except asyncio.CancelledError:
         return

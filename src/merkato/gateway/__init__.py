@@ -1,6 +1,6 @@
 """Gateway: the one address of the shop.
 
-Owns     nothing
+Owns     counts of requests, in memory
 Says     nothing
 Hears    nothing
 Asks     every service, by forwarding

@@ -7,7 +7,10 @@ from merkato.chassis import http
 from merkato.chassis.service import Service
 
 PARAMETER = re.compile(r"\{[^}]+\}")
-UNSAFE = re.compile(rb"//|/\.{1,2}(/|$)|\\|%2[eEfF]|%5[cC]|%00|[\x00-\x20\x7f]")
+# Empty and dotted segments, their spellings, once more encoded ones, overlong UTF-8.
+UNSAFE = re.compile(
+    rb"//|/\.{1,2}(?:[/;]|$)|\\|%(?:25)*(?:2[ef]|5c|00)|%c[01]|[\x00-\x20\x7f]", re.I
+)
 
 
 def prefixes(services: Mapping[str, Service]) -> list[tuple[str, str]]:

@@ -6,47 +6,99 @@ from typing import Any
 
 import msgspec
 
-from merkato.chassis.ask import App, call
+from merkato.chassis.ask import INSIDE, App, call
 from merkato.chassis.edge import answer_bytes, answer_problem, edge
 from merkato.chassis.service import Service
-from merkato.contracts.problem import Malformed, NotFound
+from merkato.config import Config
+from merkato.contracts.problem import Malformed, NotFound, Problem
 from merkato.gateway import pages, routing
 from merkato.gateway.documents.served import Documents
+from merkato.gateway.headers import Answers, Fields, Visitors, completed, is_suspect
+from merkato.gateway.limits import Limits
 
 STAFF = ("/admin", "/static/admin/")  # where the back office answers
+TARGET = "merkato.target"  # in the scope: the service a request is for
+REFUSAL = "merkato.refusal"  # in the scope: why it is not handed on
+PAGES = {"storefront", "admin"}
 READY_S = 3.0  # longest wait for a service to say whether it is ready
 
 
-def front(services: Mapping[str, Service], apps: Mapping[str, App]) -> App:
-    """Make the gateway's app over the apps of all services, here or elsewhere."""
-    return Gateway(services, apps)
+def front(config: Config, services: Mapping[str, Service], apps: Mapping[str, App]) -> "Gateway":
+    """Make the gateway over the apps of all services, here or elsewhere."""
+    return Gateway(config, services, apps)
 
 
 class Gateway:
-    """Knows every service's prefixes, and answers what is no service's."""
+    """Knows every service's prefixes, and answers what is no service's. An ASGI 3 application."""
 
-    def __init__(self, services: Mapping[str, Service], apps: Mapping[str, App]) -> None:
+    def __init__(
+        self, config: Config, services: Mapping[str, Service], apps: Mapping[str, App]
+    ) -> None:
         self._apps, self._others = apps, sorted(apps)
         self._table = routing.prefixes(services)
         self._hidden = routing.for_services_only(services)
         self._documents = Documents(services)
         self._inside = edge("gateway", self._own, self._ready)
-        self._crooked = edge("gateway", _refuse, self._ready)
+        self._refusing = edge("gateway", _refuse, self._ready)
+        self._answers = Answers(config)
+        settings = config.gateway
+        self._visitors = Visitors(settings.trusted_proxies, settings.unlimited)
+        self.limits = Limits(settings)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Hand a request to whom it is for (ASGI 3)."""
         if scope["type"] != "http":
             return
+        if INSIDE in scope:  # our own pages ask; who asked for these was counted already
+            await self._app_for(scope)(scope, receive, send)
+            return
+        try:
+            added = self._welcome(scope)
+            app = self._app_for(scope)
+            is_page = scope[TARGET] in PAGES
+            if is_page:
+                self._introduce(scope)
+            added += self._answers.of_pages() if is_page else self._answers.of_api(scope["headers"])
+        except Problem as problem:
+            scope[REFUSAL], app = problem, self._refusing
+            added = self._answers.of_api(scope["headers"])
+        preflight = self._answers.preflight(scope)
+        if preflight is not None:
+            await answer_bytes(204, b"", b"text/plain", send, preflight)
+            return
+        await app(scope, receive, completed(send, added))
+
+    def _welcome(self, scope: Any) -> Fields:
+        """Drop claims of strangers, and count; give the fields that say what is left.
+
+        Raises Malformed and RateLimited.
+        """
+        fields: Fields = scope["headers"]
+        client = scope.get("client")
+        address = self._visitors.address(client[0], fields) if client else "127.0.0.1"
+        if any(map(is_suspect, (name for name, _ in fields))):
+            scope["headers"] = [one for one in fields if not is_suspect(one[0])]
+        if client and address != client[0]:
+            scope["client"] = (address, 0)
+        if not routing.is_canonical(scope.get("raw_path") or b"/"):
+            raise Malformed("This address can be read in two ways.")
+        if self._visitors.is_unlimited(address):
+            return []
+        return self.limits.take(scope, address)
+
+    def _introduce(self, scope: Any) -> None:
+        """Tell a service of pages, which may be elsewhere, on whose behalf it will ask us."""
+        if client := scope.get("client"):
+            said = (b"x-forwarded-for", client[0].encode())
+            scope["headers"] = [*scope["headers"], said]
+
+    def _app_for(self, scope: Any) -> App:
         path = scope["path"]
         name = routing.find(self._table, path) or self._for_people(path)
-        if name is None:
-            await self._inside(scope, receive, send)
-        elif not routing.is_canonical(scope.get("raw_path") or b"/"):
-            await self._crooked(scope, receive, send)
-        elif self._hidden.match(f"{scope['method']} {path}"):
-            await self._inside(scope, receive, send)
-        else:
-            await self._apps[name](scope, receive, send)
+        scope[TARGET] = name
+        if name is None or self._hidden.match(f"{scope['method']} {path}"):
+            return self._inside
+        return self._apps[name]
 
     def _for_people(self, path: str) -> str | None:
         if pages.is_own(path):
@@ -70,7 +122,7 @@ class Gateway:
 
 
 async def _refuse(scope: Any, receive: Any, send: Any) -> None:
-    await answer_problem(Malformed("This address can be read in two ways."), send)
+    await answer_problem(scope[REFUSAL], send)
 
 
 async def _ask_ready(app: App) -> dict[str, str]:

@@ -82,7 +82,7 @@ class Home:
         before = msgspec.json.encode(kept)
         for role in ("admin", "audit", *services):
             kept.postgres.setdefault(role, secrets.token_urlsafe(24))
-        for user in ("admin", *services):
+        for user in ("admin", "gateway", *services):
             kept.nats.setdefault(user, secrets.token_urlsafe(24))
         for service in services:
             if service not in kept.signing:

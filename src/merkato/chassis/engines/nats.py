@@ -55,7 +55,15 @@ async def answers(host: str, port: int) -> bool:
 
 
 def _configuration(home: Home, kept: Secrets, services: tuple[str, ...], port: int) -> str:
-    users = [{"user": "admin", "password": kept.nats["admin"]}]
+    wake = {"allow": ["_WAKE.gateway.>"]}  # counts that its replicas tell each other
+    users: list[dict[str, object]] = [
+        {"user": "admin", "password": kept.nats["admin"]},
+        {
+            "user": "gateway",
+            "password": kept.nats["gateway"],
+            "permissions": {"publish": wake, "subscribe": wake},
+        },
+    ]
     return json.dumps(
         {
             "listen": f"127.0.0.1:{port}",

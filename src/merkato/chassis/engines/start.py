@@ -72,6 +72,8 @@ def addresses(
             for name in services
         },
         nats_url=nats_url or nats.url(place, kept, "admin"),
-        nats_urls={name: nats_url or nats.url(place, kept, name) for name in services},
+        nats_urls={
+            name: nats_url or nats.url(place, kept, name) for name in ("gateway", *services)
+        },
         secrets=kept,
     )

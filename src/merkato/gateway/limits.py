@@ -1,0 +1,128 @@
+"""How much one caller may ask: token buckets in memory, whose counts replicas tell each other.
+
+A bucket is one number, the time at which it will be full again (GCRA, ITU-T I.371). Addresses of
+`unlimited` networks have no limits: this machine by default, where loads are measured and files
+are replayed. Counts are told once a second, so replicas together let through at most one second's
+worth too much.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from hashlib import blake2b
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+
+from merkato.config import Gateway
+from merkato.contracts.problem import RateLimited
+
+BUCKETS_MAX = 200_000
+TOLD_MAX = 5_000  # buckets told of at once, the busiest first
+LOGIN = "/api/v1/auth/"
+TOKEN_HEADERS = (b"authorization", b"x-cart-token", b"x-order-token")
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """So many a second for ever, and so many at once."""
+
+    name: str
+    per_s: float
+    burst: int
+
+    @property
+    def window_s(self) -> float:
+        """Give the time in which an empty bucket is full again."""
+        return self.burst / self.per_s
+
+
+class Limits:
+    """The buckets of one gateway."""
+
+    def __init__(self, settings: Gateway) -> None:
+        self._rates = {
+            "address": Rate("address", settings.address_per_s, settings.address_burst),
+            "principal": Rate("principal", settings.principal_per_s, settings.principal_burst),
+            "login": Rate("login", settings.login_per_s, settings.login_burst),
+        }
+        self._full_at: dict[str, float] = {}
+        self._untold: defaultdict[str, int] = defaultdict(int)
+        self._us = token_hex(8)
+
+    def take(self, scope: Mapping[str, Any], address: str) -> list[tuple[bytes, bytes]]:
+        """Count a request; give the header fields that say what is left. Raises RateLimited."""
+        keys = [f"address:{_digest(address.encode())}"]
+        keys += [
+            f"principal:{_digest(value)}"
+            for name, value in scope["headers"]
+            if name in TOKEN_HEADERS
+        ][:1]
+        if scope["method"] == "POST" and scope["path"].startswith(LOGIN):
+            keys.append(f"login:{_digest(address.encode())}")
+        now = time.time()
+        for key in keys:
+            rate = self._rate(key)
+            if self._full_at.get(key, 0.0) - now > rate.window_s - 1 / rate.per_s:
+                raise self._refusal(rate, self._full_at[key] - now)
+        left = [(self._spend(key, 1, now), self._rate(key)) for key in keys]
+        remaining, rate = min(left, key=lambda one: one[0] / one[1].burst)
+        return _told(rate, remaining)
+
+    def _rate(self, key: str) -> Rate:
+        return self._rates[key.partition(":")[0]]
+
+    def _spend(self, key: str, count: int, now: float, *, ours: bool = True) -> float:
+        """Take `count` out of a bucket; give how many are left."""
+        rate = self._rate(key)
+        if len(self._full_at) >= BUCKETS_MAX:
+            self._forget(now)
+        full_at = max(self._full_at.get(key, 0.0), now) + count / rate.per_s
+        self._full_at[key] = min(full_at, now + 2 * rate.window_s)
+        if ours:
+            self._untold[key] += count
+        return max(0.0, rate.burst - (full_at - now) * rate.per_s)
+
+    def _forget(self, now: float) -> None:
+        """Drop the buckets that are full; under attack, all of them."""
+        kept = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
+        self._full_at = kept if len(kept) < BUCKETS_MAX // 2 else {}
+
+    def _refusal(self, rate: Rate, until_full_s: float) -> RateLimited:
+        wait_s = max(1, math.ceil(until_full_s - rate.window_s + 1 / rate.per_s))
+        said = f"At most {rate.per_s:g} requests a second ({rate.burst} at once) per {rate.name}."
+        refused = RateLimited(said, wait_s)
+        refused.headers |= {name.decode(): text.decode() for name, text in _told(rate, 0.0)}
+        return refused
+
+    def tell(self) -> bytes:
+        """Give what was counted here since the last time, for the other replicas; empty if none."""
+        if not self._untold:
+            return b""
+        most = sorted(self._untold.items(), key=lambda one: -one[1])[:TOLD_MAX]
+        self._untold.clear()
+        return msgspec.json.encode((self._us, dict(most)))
+
+    def hear(self, told: bytes) -> None:
+        """Count what another replica let through. Anything else is ignored."""
+        try:
+            us, counts = msgspec.json.decode(told, type=tuple[str, dict[str, int]])
+        except msgspec.DecodeError:
+            return
+        now = time.time()
+        for key, count in counts.items() if us != self._us else ():
+            if key.partition(":")[0] in self._rates and count > 0:
+                self._spend(key, count, now, ours=False)
+
+
+def _told(rate: Rate, remaining: float) -> list[tuple[bytes, bytes]]:
+    """Say a limit and what is left of it (IETF draft, RateLimit header fields)."""
+    policy = f'"{rate.name}";q={rate.burst};w={math.ceil(rate.window_s)}'
+    left = f'"{rate.name}";r={int(remaining)};t={math.ceil((rate.burst - remaining) / rate.per_s)}'
+    return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode())]
+
+
+def _digest(value: bytes) -> str:
+    """Name a caller without keeping, or telling, who it is."""
+    return blake2b(value, digest_size=12).hexdigest()
