@@ -38,6 +38,7 @@ fix: $(VENV)/.installed-dev ## format, repair what can be repaired, write the ge
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python tests/contract/test_access.py
 
 bench: $(VENV)/.installed-dev ## measure confirmed orders per second (ARGS="--seconds 20")
 	@$(BIN)/python bench/orders.py $(ARGS)

@@ -14,7 +14,7 @@ from merkato.chassis.service import Service
 from merkato.config import Config
 from merkato.contracts.event import Event
 from merkato.gateway import pages
-from merkato.gateway.documents import openapi
+from merkato.gateway.documents import asyncapi, openapi
 
 SOURCE = Path(__file__).parents[1] / "src/merkato"
 NOTE = "Made from the code by `make fix`; do not edit.\n"
@@ -53,6 +53,7 @@ def made() -> dict[str, str]:
     rest = {name: part for name, part in whole.items() if name not in ("paths", "components")}
     shared = {name: part for name, part in whole["components"].items() if name != "schemas"}
     own = openapi.fragment(whole, "gateway")
+    found["asyncapi.json"] = _json(asyncapi.document(every))
     found["openapi/gateway.json"] = _json({**rest, "components": shared, **own})
     return found
 
@@ -63,7 +64,9 @@ def _json(value: object) -> str:
 
 def routes(every: Mapping[str, Service]) -> str:
     """List what each service answers, and to whom."""
-    page = [f"# Routes\n\n{NOTE}\nThe whole document is served at `/openapi.json`."]
+    page = [
+        f"# Routes\n\n{NOTE}\nThe whole document is served at `/openapi.json`, to read at `/docs`."
+    ]
     for name, service in every.items():
         page.append(f"\n## {name}\n\n| Method | Path | Who | What |\n|---|---|---|---|")
         for one in openapi.operations(name, service.routes):
@@ -79,7 +82,8 @@ def events(every: Mapping[str, Service]) -> str:
     """List what each service says, what of it is public, and who hears it."""
     page = [
         f"# Events\n\n{NOTE}\nFields not named as public never leave the house. Hidden ones, "
-        "personal or secret, travel apart and are blanked when due."
+        "personal or secret, travel apart and are blanked when due. The document is served at "
+        "`/asyncapi.json`, to read at `/docs/events`."
     ]
     heard = defaultdict(list)
     for name, service in every.items():

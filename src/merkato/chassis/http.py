@@ -259,7 +259,9 @@ def _check_media_type(request: Request[Any, Any, Any]) -> None:
     if request.method not in HAS_BODY or request.route_handler.opt.get("media_type") == "any":
         return
     given = request.headers.get("content-type")
-    if given is None and request.headers.get("content-length", "0") == "0":
+    if "transfer-encoding" not in request.headers and (
+        request.headers.get("content-length", "0") == "0"  # nothing is sent, of whatever type
+    ):
         return
     media_type, _, parameters = (given or "").partition(";")
     charset = parameters.partition("charset=")[2].strip().strip('"').lower()

@@ -37,8 +37,8 @@ def page(path: str) -> tuple[bytes, bytes] | None:
 
 def is_own(path: str) -> bool:
     """Tell whether the gateway answers a path itself; else it is for people, in a browser."""
-    watched = ("/ping", "/livez", "/readyz", "/metrics", "/openapi.json")
-    return path.startswith(("/api/", "/demo/", "/problems/")) or path in watched
+    watched = ("/ping", "/livez", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs")
+    return path.startswith(("/api/", "/demo/", "/problems/", "/docs/")) or path in watched
 
 
 def _picture(name: str) -> bytes | None:

@@ -20,6 +20,10 @@ STAFF = ("/admin", "/static/admin/")  # where the back office answers
 TARGET = "merkato.target"  # in the scope: the service a request is for
 REFUSAL = "merkato.refusal"  # in the scope: why it is not handed on
 PAGES = {"storefront", "admin"}
+OWN_PAGES = (  # Swagger UI writes styles into its page
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 READY_S = 3.0  # longest wait for a service to say whether it is ready
 
 
@@ -111,7 +115,9 @@ class Gateway:
         if page is None:
             await answer_problem(NotFound("There is nothing here."), send)
         else:
-            await answer_bytes(200, page[1], page[0], send)
+            media_type, body = page
+            fields = [(b"content-security-policy", OWN_PAGES)] if b"html" in media_type else []
+            await answer_bytes(200, body, media_type, send, fields)
 
     async def _ready(self) -> dict[str, str]:
         wrong: dict[str, str] = {}

@@ -99,8 +99,8 @@ def document(services: Mapping[str, Service]) -> Json:
     every = described(services)
     forms = _forms(every)
     schemas, components = msgspec.json.schema_components(forms.values(), ref_template=REF)
-    by_form = dict(zip(forms, map(_tidied, schemas), strict=True))
-    shared = {_named(name): _tidied(one) for name, one in components.items()}
+    by_form = dict(zip(forms, map(tidied, schemas), strict=True))
+    shared = {_named(name): tidied(one) for name, one in components.items()}
     if len(shared) < len(components):
         raise ValueError(f"a service has two structs of one name: {sorted(components)}")
     paths: dict[str, Json] = defaultdict(dict)
@@ -182,17 +182,17 @@ def _named(component: str) -> str:
     return QUALIFIED.sub(r"\1.\2", component)
 
 
-def _tidied(schema: Any, key: str = "") -> Any:
+def tidied(schema: Any, key: str = "") -> Any:
     r"""Write a schema as its readers understand it: ECMA 262 has no ``\Z`` in patterns."""
     if isinstance(schema, dict):
-        return {name: _tidied(one, name) for name, one in schema.items()}
+        return {name: tidied(one, name) for name, one in schema.items()}
     if isinstance(schema, str):
         return (
             schema.replace(r"\Z", "$")
             if key == "pattern"
             else (_named(schema) if key == "$ref" else schema)
         )
-    return [_tidied(one) for one in schema] if isinstance(schema, list | tuple) else schema
+    return [tidied(one) for one in schema] if isinstance(schema, list | tuple) else schema
 
 
 def _operation(one: Operation, forms: Mapping[str, Json], components: Mapping[str, Json]) -> Json:

@@ -41,6 +41,9 @@ OWN_PATHS: dict[str, Any] = {
             "503": {"description": "Not ready", "content": {_JSON: {"schema": _READY}}},
         },
     ),
+    "/docs": _page("docs", "Read this document and try it out.", _HTML),
+    "/docs/events": _page("docs_events", "Read what events there are.", _HTML),
+    "/asyncapi.json": _page("asyncapi", "Describe the events.", _JSON, {"type": "object"}),
     "/openapi.json": _page("openapi", "Give this document.", _JSON, {"type": "object"}),
     "/problems/{slug}": _page(
         "problem", "Explain a problem.", _HTML,
