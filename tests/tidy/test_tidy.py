@@ -21,9 +21,9 @@ ROOMS = {
     *("__init__", "domain", "schema", "store", "providers", "actions", "handlers", "jobs"),
     *("http", "templates", "static", "service"),
 }
-NOT_SERVICES = {"audit", "chassis", "cli", "contracts", "demo", "outside", "replay"}
+NOT_SERVICES = {"audit", "chassis", "cli", "client", "contracts", "demo", "outside", "replay"}
 # The gateway keeps nothing and decides nothing: it forwards, limits and shows documentation.
-GATEWAY_ROOMS = {"routing", "limits", "headers", "pages", "documents"}
+GATEWAY_ROOMS = {"routing", "limits", "headers", "pages", "documents", "nginx"}
 FILE_ROOMS = {"schema", "templates", "static"}
 IMPURE_CALLS = {"now", "utcnow", "today", "time", "monotonic", "uuid1", "uuid4", "uuid7", "random"}
 SQL = re.compile(
