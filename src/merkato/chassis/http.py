@@ -191,6 +191,8 @@ def app(routes: Routes, tokens: Tokens, keys: ApiKeys, provides: Mapping[str, ob
     policies(routes)
 
     async def check(request: Request[Any, Any, Any]) -> None:
+        if request.method == "OPTIONS":  # the framework's own answer: which methods there are
+            return
         shown = request.headers.get("authorization")
         key = shown_key(shown)
         caller = await keys.caller(key) if key else tokens.caller(shown)

@@ -29,6 +29,13 @@ SAFE: Fields = [
 HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 PRIVATE = (b"cache-control", b"no-store")
 PROOFS = frozenset({b"authorization", b"x-cart-token", b"x-order-token"})
+SOFT = frozenset({name for name, _ in (*SAFE, HSTS, PRIVATE)})  # whoever answers may say others
+FINE = frozenset(  # names that nearly every request has: looked at no further
+    {
+        b"host", b"accept", b"accept-encoding", b"accept-language", b"user-agent", b"connection",
+        b"content-length", b"content-type", b"authorization", b"idempotency-key", b"x-cart-token",
+    }
+)  # fmt: skip
 READABLE = b"etag, location, link, x-request-id, retry-after, ratelimit, ratelimit-policy, " \
            b"idempotent-replayed"  # fmt: skip
 SENDABLE = b"authorization, content-type, idempotency-key, if-match, x-cart-token, " \
@@ -86,7 +93,7 @@ def _is_in(address: str, networks: Sequence[Any]) -> bool:
 
 def is_suspect(name: bytes) -> bool:
     """Tell whether a field is dropped: a claim, or a name some servers read as another."""
-    return name in CLAIMS or b"_" in name
+    return name not in FINE and (name in CLAIMS or b"_" in name)
 
 
 class Answers:
@@ -146,8 +153,9 @@ def completed(send: Any, added: Fields) -> Any:
     async def sending(message: Any) -> None:
         if message["type"] == "http.response.start":
             fields = message.get("headers", [])
-            said = {name for name, _ in fields}
-            message["headers"] = [*fields, *(one for one in added if one[0] not in said)]
+            said = [name for name, _ in fields if name in SOFT]
+            more = [one for one in added if one[0] not in said] if said else added
+            message["headers"] = [*fields, *more]
         await send(message)
 
     return sending

@@ -5,20 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from structlog.contextvars import bind_contextvars
 
+from merkato.chassis.allowance import Allowances
 from merkato.chassis.ask import INSIDE, App, call
-from merkato.chassis.edge import answer_bytes, answer_problem, edge
+from merkato.chassis.edge import answer_bytes, answer_problem, check_length, edge, id_of, metered
 from merkato.chassis.service import Service
 from merkato.config import Config
 from merkato.contracts.problem import Malformed, NotFound, Problem
 from merkato.gateway import pages, routing
 from merkato.gateway.documents.served import Documents
-from merkato.gateway.headers import Answers, Fields, Visitors, completed, is_suspect
+from merkato.gateway.headers import FINE, Answers, Fields, Visitors, completed, is_suspect
 from merkato.gateway.limits import Limits
 
 STAFF = ("/admin", "/static/admin/")  # where the back office answers
 TARGET = "merkato.target"  # in the scope: the service a request is for
-REFUSAL = "merkato.refusal"  # in the scope: why it is not handed on
 PAGES = {"storefront", "admin"}
 OWN_PAGES = (  # Swagger UI writes styles into its page
     b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -43,7 +44,8 @@ class Gateway:
         self._hidden = routing.for_services_only(services)
         self._documents = Documents(services)
         self._inside = edge("gateway", self._own, self._ready)
-        self._refusing = edge("gateway", _refuse, self._ready)
+        self._elsewhere = config.elsewhere.keys() & services.keys()
+        self._allowances = {name: Allowances(one.routes) for name, one in services.items()}
         self._answers = Answers(config)
         settings = config.gateway
         self._visitors = Visitors(settings.trusted_proxies, settings.unlimited)
@@ -64,13 +66,26 @@ class Gateway:
                 self._introduce(scope)
             added += self._answers.of_pages() if is_page else self._answers.of_api(scope["headers"])
         except Problem as problem:
-            scope[REFUSAL], app = problem, self._refusing
-            added = self._answers.of_api(scope["headers"])
+            await _refuse(problem, scope, completed(send, self._answers.of_api(scope["headers"])))
+            return
         preflight = self._answers.preflight(scope)
         if preflight is not None:
             await answer_bytes(204, b"", b"text/plain", send, preflight)
             return
-        await app(scope, receive, completed(send, added))
+        sending = completed(send, added)
+        if scope[TARGET] in self._elsewhere:
+            await self._forward(app, scope, receive, sending)
+        else:
+            await app(scope, receive, sending)
+
+    async def _forward(self, app: App, scope: Any, receive: Any, send: Any) -> None:
+        """Hand a request to another process, within the limits that its edge would set."""
+        allowance = self._allowances[scope[TARGET]].of(scope["method"], scope["path"])
+        try:
+            check_length(scope, allowance.body_max_bytes)
+            await app(scope, metered(receive, allowance.body_max_bytes), send)
+        except Problem as problem:  # of a body, so nothing is answered yet
+            await _refuse(problem, scope, send)
 
     def _welcome(self, scope: Any) -> Fields:
         """Drop claims of strangers, and count; give the fields that say what is left.
@@ -80,7 +95,7 @@ class Gateway:
         fields: Fields = scope["headers"]
         client = scope.get("client")
         address = self._visitors.address(client[0], fields) if client else "127.0.0.1"
-        if any(map(is_suspect, (name for name, _ in fields))):
+        if [1 for name, _ in fields if name not in FINE and is_suspect(name)]:
             scope["headers"] = [one for one in fields if not is_suspect(one[0])]
         if client and address != client[0]:
             scope["client"] = (address, 0)
@@ -127,8 +142,11 @@ class Gateway:
         return wrong
 
 
-async def _refuse(scope: Any, receive: Any, send: Any) -> None:
-    await answer_problem(scope[REFUSAL], send)
+async def _refuse(problem: Problem, scope: Any, send: Any) -> None:
+    """Answer without reading what may still come."""
+    request_id = id_of(scope)
+    bind_contextvars(request_id=request_id)
+    await answer_problem(problem, completed(send, [(b"x-request-id", request_id.encode())]))
 
 
 async def _ask_ready(app: App) -> dict[str, str]:
