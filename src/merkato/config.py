@@ -100,7 +100,7 @@ class Payments(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 16  # payments asked about at once
 
 
-class Gateway(msgspec.Struct, frozen=True, kw_only=True):
+class MessageGateway(msgspec.Struct, frozen=True, kw_only=True):
     """Where messages to telephones are handed over; see docs/notifications.md."""
 
     url: str  # takes our signed POST
@@ -116,7 +116,9 @@ class Notifications(msgspec.Struct, frozen=True, kw_only=True):
     staff_locale: str = "en"  # of mails to staff
     shop_name: str = "Merkato"  # signs the mails
     connections: int = 2  # SMTP connections open at once
-    gateways: Mapping[Literal["sms", "push"], Gateway] = {}  # by channel; none: it is not offered
+    gateways: Mapping[
+        Literal["sms", "push"], MessageGateway
+    ] = {}  # by channel; none: it is not offered
     bounce_secret: str = ""  # signs bounces told to us; empty: they are not taken
 
 

@@ -105,7 +105,7 @@ def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Chil
         address=f"127.0.0.1:{numbers['mailbox']}",
         ready=ready,
     )
-    telephones = config.Gateway(
+    telephones = config.MessageGateway(
         url=f"http://127.0.0.1:{numbers['telephones']}/messages", secret=kept.gateway_secret
     )
     settings = msgspec.structs.replace(
