@@ -86,6 +86,7 @@ async def shop():
             also += ["--also", f"{name}={url}"]
         front = ports.pick()
         (home / "nginx").mkdir()
+        await asyncio.to_thread(home.chmod, 0o711)  # started by root, nginx works as somebody else
         words = ("--config", str(home / "run/gateway.json"), "--listen", f"127.0.0.1:{front}")
         made = await asyncio.to_thread(
             shop.command, "nginx", *words, "--folder", str(home / "nginx"), *also

@@ -20,6 +20,8 @@ MODEL = {
     "config": "import msgspec",
     "topology": "import merkato.orders.service, merkato.gateway.service",
     "contracts/__init__": "import msgspec",
+    "client/__init__": "",
+    "client/wire": "import msgspec, aiohttp",
     "chassis/__init__": "import asyncpg, litestar, nats, merkato.contracts",
     "chassis/remote": "import aiohttp",
     "audit/__init__": "import merkato.orders.store",
@@ -44,6 +46,7 @@ MODEL = {
     "orders/service": "import merkato.orders.http, merkato.orders.providers, merkato.config",
 }
 OFFENCES = [
+    ("floors", "client/wire", "merkato.contracts"),
     ("floors", "gateway/http", "merkato.orders.store"),
     ("floors", "orders/jobs", "merkato.gateway.service"),
     ("floors", "chassis/remote", "merkato.config"),

@@ -62,7 +62,12 @@ http {{
         default $request_id;
         "~^[A-Za-z0-9._:-]{{8,80}}$" $http_x_request_id;
     }}
-    map $request_uri $crooked {{ default 0; "~*^[^?]*(?:{crooked})" 1; }}
+    map "$uri $request_uri" $crooked {{
+        default 0;
+        "~^/refused/\\d+ " 0;
+        "~*^.* /[^?]*(?:{crooked})" 1;
+        "~*^.* (?:{crooked})" 1;
+    }}
     map "$http_authorization$http_x_cart_token$http_x_order_token" $unless_said {{
         default no-store;
         "" "";
@@ -183,8 +188,9 @@ def _refusals() -> list[str]:
         )
         retry = 'add_header Retry-After "2" always; ' if kind.status in (429, 503) else ""
         lines += [
-            f"        error_page {code} ={kind.status} @refused-{code};",
-            f"        location @refused-{code} {{ internal; "
+            # not a named location: what nginx cannot read at all has no address
+            f"        error_page {code} ={kind.status} /refused/{code};",
+            f"        location = /refused/{code} {{ internal; "
             "default_type application/problem+json; "
             f"add_header X-Request-Id $kept_request_id always; {retry}"
             f"return {kind.status} '{body}'; }}",
