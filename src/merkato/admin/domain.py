@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from merkato.contracts.permissions import ROLES
+
 
 class Column(msgspec.Struct, frozen=True):
     """A column: the member of an item it shows, its heading, and how it is written.
@@ -103,7 +105,7 @@ TABLES = {
                 _c("registered_at", "Since", "time"), _c("blocked", "Blocked", "flag"),
             ),
             filters=(Filter("q", "E-mail or name"),
-                     Filter("role", "Role", ("customer", "staff", "admin"))),
+                     Filter("role", "Role", tuple(ROLES))),
             hint="Nobody has an account.",
         ),
         Table(

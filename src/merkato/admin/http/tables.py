@@ -71,7 +71,9 @@ async def show_customer(user_id: Any, visit: Visit, pages: Pages) -> Response[st
     user = await visit.api.get(f"/api/v1/users/{user_id}")
     orders = await store.maybe(visit.api, "/api/v1/orders", customer=str(user_id), limit=ON_PAGE)
     items = (orders or {}).get("items", [])
-    return pages.draw(visit, "customer.html", user=user, orders=items)
+    known = await store.maybe(visit.api, "/api/v1/roles")
+    roles = {one["name"] for one in (known or {}).get("items", [])} | {user["role"]}
+    return pages.draw(visit, "customer.html", user=user, orders=items, roles=sorted(roles))
 
 
 @post("/admin/customers/{user_id:uuid}", policy=ANYONE)
