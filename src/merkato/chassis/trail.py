@@ -25,8 +25,8 @@ SIDE_MAX_BYTES = 65_536  # before, or after; more is left out
 # Fields that tell of a person or prove something, whatever they belong to.
 HIDDEN_NAMES = frozenset({
     "address", "billing_address", "company", "contact", "customer_name", "email", "email_key",
-    "hash", "key", "key_hash", "note", "password", "password_hash", "phone", "postal_code",
-    "recipient", "secret", "shipping_address", "tax_id", "token",
+    "hash", "key", "key_hash", "metadata", "note", "password", "password_hash", "phone",
+    "postal_code", "recipient", "secret", "shipping_address", "tax_id", "token",
 })  # fmt: skip
 
 State = msgspec.Struct | Mapping[str, Any]

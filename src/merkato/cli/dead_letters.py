@@ -11,6 +11,7 @@ from rich.console import Console
 from merkato.chassis import db, inbox
 from merkato.chassis.db import Tx
 from merkato.chassis.supervisor import CannotStart
+from merkato.chassis.trail import COMMAND_LINE, note
 from merkato.cli import places
 
 app = App(
@@ -32,7 +33,7 @@ def list_all(*, service: str | None = None) -> None:
         Those of one service only.
 
     """
-    found = asyncio.run(_in_each(service, lambda tx: inbox.dead_letters(tx, _MOST)))
+    found = asyncio.run(_in_each(service, lambda _, tx: inbox.dead_letters(tx, _MOST)))
     rows = [(name, row) for name, letters in found.items() for row in letters]
     if not rows:
         console.print("There are none.")
@@ -59,7 +60,7 @@ def retry(*event_ids: UUID, every: bool = False, service: str | None = None) -> 
         In one service only.
 
     """
-    count = asyncio.run(_touch(event_ids, every, service, inbox.redrive))
+    count = asyncio.run(_touch(event_ids, every, service, inbox.redrive, "retried"))
     console.print(f"{count} will be tried again.")
 
 
@@ -77,7 +78,7 @@ def discard(*event_ids: UUID, every: bool = False, service: str | None = None) -
         In one service only.
 
     """
-    count = asyncio.run(_touch(event_ids, every, service, inbox.discard))
+    count = asyncio.run(_touch(event_ids, every, service, inbox.discard, "discarded"))
     console.print(f"{count} discarded.")
 
 
@@ -86,20 +87,27 @@ async def _touch(
     every: bool,
     service: str | None,
     act: Callable[[Tx, Sequence[UUID]], Awaitable[int]],
+    done: str,
 ) -> int:
     if bool(event_ids) == every:
         raise CannotStart("Name events by id (merkato dead-letters list), or say --every.")
 
-    async def work(tx: Tx) -> int:
+    async def work(name: str, tx: Tx) -> int:
         chosen = event_ids
         if every:
             chosen = [row["event_id"] for row in await inbox.dead_letters(tx, _MOST)]
-        return await act(tx, chosen)
+        count = await act(tx, chosen)
+        if count:
+            about = {"count": count, "events": chosen}
+            note(tx, COMMAND_LINE, f"{name}.dead_letters_{done}", "dead_letters", after=about)
+        return count
 
     return sum((await _in_each(service, work)).values())
 
 
-async def _in_each(service: str | None, work: Callable[[Tx], Awaitable[Any]]) -> dict[str, Any]:
+async def _in_each(
+    service: str | None, work: Callable[[str, Tx], Awaitable[Any]]
+) -> dict[str, Any]:
     """Do `work` in a transaction of each service's database."""
     urls = places.database_urls()
     if service is not None and service not in urls:
@@ -111,7 +119,7 @@ async def _in_each(service: str | None, work: Callable[[Tx], Awaitable[Any]]) ->
                 db.connected(urls[name], pool_max=1) as database,
                 database.transaction() as tx,
             ):
-                done[name] = await work(tx)
+                done[name] = await work(name, tx)
         except OSError as error:
             raise CannotStart(f"The database of {name} does not answer; see merkato status.") from (
                 error
