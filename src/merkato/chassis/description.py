@@ -83,7 +83,8 @@ def _operation(service: str, route: HTTPRouteHandler, method: str, path: str) ->
         if text in texts and name not in known
     ]
     needs_key = bool(NEEDS_KEY.search(inspect.getsource(work)))
-    taken = [_settle(one, needs_key) for one in given if one is not None]
+    creates = 201 in route.opt.get("also", ())  # what is not there yet has no version
+    taken = [_settle(one, needs_key, not creates) for one in given if one is not None]
     body = form.parameters["data"].annotation if "data" in form.parameters else None
     policy = str(route.opt.get("policy"))
     if in_path:
@@ -169,7 +170,7 @@ def _meta(mark: KwargDefinition) -> msgspec.Meta:
     return msgspec.Meta(**_limits(mark))
 
 
-def _settle(given: Given, needs_key: bool) -> Given:
+def _settle(given: Given, needs_key: bool, needs_match: bool) -> Given:
     """Say what the code decides about headers by itself."""
     if given.name == "Idempotency-Key":
         form = Annotated[
@@ -177,7 +178,7 @@ def _settle(given: Given, needs_key: bool) -> Given:
         ]
         return Given(given.name, "header", form, needs_key)
     if given.name == "If-Match":
-        return Given(given.name, "header", str, True)
+        return Given(given.name, "header", str, needs_match)
     return given
 
 

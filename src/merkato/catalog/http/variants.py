@@ -25,7 +25,7 @@ class PutPrices(Body, frozen=True, kw_only=True):
     prices: PriceRows
 
 
-@put(VARIANT, policy=MAY_WRITE)
+@put(VARIANT, policy=MAY_WRITE, also=(201,))
 async def put_variant(
     product_id: UUID, sku: str, data: VariantBody, caller: Caller, db: Database, shop: Shop,
     if_match: IfMatch = None,

@@ -81,7 +81,7 @@ async def list_uses(
     return Page(items=items, next_cursor=more)
 
 
-@put(COUPON, policy=DISCOUNT)
+@put(COUPON, policy=DISCOUNT, also=(201,))
 async def put_coupon(
     code: str, data: CouponBody, caller: Caller, db: Database, if_match: IfMatch = None
 ) -> Response[Coupon]:

@@ -90,7 +90,7 @@ async def get_method(method_id: str, db: Database) -> Response[ShippingMethod]:
     return _answer(methods[method_id], 200)
 
 
-@put(METHOD, policy=CONFIGURE)
+@put(METHOD, policy=CONFIGURE, also=(201,))
 async def put_method(
     method_id: str,
     data: MethodBody,
