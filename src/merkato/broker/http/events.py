@@ -30,7 +30,7 @@ class NotAcceptable(Problem):
     slug, status, title = "not-acceptable", 406, "Not acceptable"
 
 
-@get(PATH, policy=staff(READ))
+@get(PATH, policy=staff(READ), produces=("application/json", "application/x-ndjson"))
 async def list_events(
     request: Request[Any, Any, Any],
     db: Database,

@@ -43,7 +43,12 @@ class Streams:
         self.open = 0
 
 
-@get(f"{PATH}/stream", policy=staff(READ), media_type="text/event-stream")
+@get(
+    f"{PATH}/stream",
+    policy=staff(READ),
+    media_type="text/event-stream",
+    produces=("text/event-stream",),
+)
 async def stream_events(
     db: Database,
     streams: Streams,

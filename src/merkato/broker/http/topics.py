@@ -93,7 +93,7 @@ def _external(rows: list[Row]) -> dict[str, Topic]:
     return found
 
 
-@post(PATH, policy=staff("topics:write"))
+@post(PATH, policy=staff("topics:write"), also=(200,), answers=Topic)
 async def register_topic(
     data: NewTopic, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
@@ -117,7 +117,10 @@ async def register_topic(
     return respond(await once(db, (caller.principal, f"POST {PATH}", key), data, work))
 
 
-@post(f"{PATH}/{{name:str}}/events", policy=staff("events:publish"), opt={"media_type": "any"})
+@post(
+    f"{PATH}/{{name:str}}/events", policy=staff("events:publish"), opt={"media_type": "any"},
+    status_code=202, answers=Accepted,
+)  # fmt: skip
 async def publish(
     name: str,
     request: Request[Any, Any, Any],

@@ -52,7 +52,7 @@ async def read_tree(db: Database, shop: Shop, locale: LocaleParam = None) -> Pag
     return Page(items=tree(nodes))
 
 
-@get(f"{CATEGORIES}/{{name:str}}", policy=ANYONE)
+@get(f"{CATEGORIES}/{{name:str}}", policy=ANYONE, answers=CategoryPage)
 async def read_category(
     name: str, db: Database, shop: Shop, locale: LocaleParam = None
 ) -> Response[bytes]:
@@ -65,7 +65,7 @@ async def read_category(
     return respond(answer)
 
 
-@post(CATEGORIES, policy=MAY_WRITE)
+@post(CATEGORIES, policy=MAY_WRITE, answers=CategoryPage)
 async def create_category(
     data: NewCategory, caller: Caller, db: Database, shop: Shop,
     idempotency_key: IdempotencyKey = None,
@@ -83,7 +83,7 @@ async def create_category(
     return respond(await once(db, (caller.principal, f"POST {CATEGORIES}", key), data, work))
 
 
-@patch(f"{CATEGORIES}/{{category_id:uuid}}", policy=MAY_WRITE)
+@patch(f"{CATEGORIES}/{{category_id:uuid}}", policy=MAY_WRITE, answers=CategoryPage)
 async def change_category(
     category_id: UUID,
     data: CategoryPatch,

@@ -29,7 +29,7 @@ FOREVER = "public, max-age=31536000, immutable"
 _encoder = asyncio.Semaphore(1)  # unpacked pictures are large: one at a time in a process
 
 
-@get(f"{FOLDER}/{{name:str}}", policy=ANYONE)
+@get(f"{FOLDER}/{{name:str}}", policy=ANYONE, also=(304,), produces=("image/webp",))
 async def read_image(name: str, request: Request[Any, Any, Any], db: Database) -> Response[bytes]:
     """Give a file of an image, WebP; its name is its content's, so it may be kept for ever."""
     headers = {
@@ -44,7 +44,7 @@ async def read_image(name: str, request: Request[Any, Any, Any], db: Database) -
     return Response(content, headers=headers, media_type="image/webp")
 
 
-@post(IMAGES, policy=MAY_WRITE, allowance=UPLOAD)
+@post(IMAGES, policy=MAY_WRITE, allowance=UPLOAD, also=(200,))
 async def add_image(
     product_id: UUID, request: Request[Any, Any, Any], caller: Caller, db: Database, shop: Shop
 ) -> Response[bytes]:

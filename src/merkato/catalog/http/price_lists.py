@@ -22,7 +22,7 @@ async def list_price_lists(db: Database) -> Page[PriceList]:
         return Page(items=await store.every(tx))
 
 
-@post(PRICE_LISTS, policy=MAY_WRITE)
+@post(PRICE_LISTS, policy=MAY_WRITE, answers=PriceList)
 async def create_price_list(
     data: NewPriceList, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
@@ -37,7 +37,7 @@ async def create_price_list(
     return respond(await once(db, (caller.principal, f"POST {PRICE_LISTS}", key), data, work))
 
 
-@patch(PRICE_LIST, policy=MAY_WRITE)
+@patch(PRICE_LIST, policy=MAY_WRITE, answers=PriceList)
 async def change_price_list(
     name: str, data: PriceListPatch, caller: Caller, db: Database, if_match: IfMatch = None
 ) -> Response[bytes]:

@@ -29,7 +29,7 @@ class PricesSet(msgspec.Struct, frozen=True):
     changed: int
 
 
-@post(PRICES, policy=MAY_WRITE, status_code=200)
+@post(PRICES, policy=MAY_WRITE, status_code=200, answers=PricesSet)
 async def set_prices(
     data: SetPrices, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:

@@ -48,7 +48,7 @@ class Credit(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Line | None = None
 
 
-@post("/api/v1/orders/{order_id:uuid}/credits", policy=staff("orders:credit"))
+@post("/api/v1/orders/{order_id:uuid}/credits", policy=staff("orders:credit"), answers=CreditView)
 async def credit(
     order_id: UUID,
     data: Credit,

@@ -25,6 +25,7 @@ from merkato.contracts.problem import Validation
 from merkato.contracts.users import PersonalPage
 from merkato.contracts.values import Email
 from merkato.orders.actions import people as actions
+from merkato.orders.actions.people import Erased
 from merkato.orders.http import views
 from merkato.orders.http.desk import Desk
 from merkato.orders.store import life, people
@@ -39,7 +40,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     email: Email | None = None
 
 
-@post("/api/v1/orders/erasures", policy=staff("customers:erase"), status_code=200)
+@post("/api/v1/orders/erasures", policy=staff("customers:erase"), status_code=200, answers=Erased)
 async def erase_buyer(
     data: Erasure, caller: Caller, desk: Desk, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:

@@ -87,7 +87,7 @@ class Reject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     reason: Line
 
 
-@post("/api/v1/orders/{order_id:uuid}/returns", policy=ANYONE)
+@post("/api/v1/orders/{order_id:uuid}/returns", policy=ANYONE, answers=ReturnView)
 async def request_return(
     order_id: UUID,
     data: SendBack,
@@ -157,7 +157,10 @@ async def get_return(return_id: UUID, desk: Desk) -> ReturnView:
     return msgspec.convert(dict(rows[0]), ReturnView)
 
 
-@post("/api/v1/returns/{return_id:uuid}/receipt", policy=staff("orders:write"), status_code=200)
+@post(
+    "/api/v1/returns/{return_id:uuid}/receipt", policy=staff("orders:write"), status_code=200,
+    answers=ReturnView,
+)  # fmt: skip
 async def receive_return(
     return_id: UUID,
     data: Receive,
@@ -192,7 +195,10 @@ def _arrived(lines: Sequence[Arrived] | None) -> dict[int, tuple[int, int]] | No
     return arrived
 
 
-@post("/api/v1/returns/{return_id:uuid}/rejection", policy=staff("orders:write"), status_code=200)
+@post(
+    "/api/v1/returns/{return_id:uuid}/rejection", policy=staff("orders:write"), status_code=200,
+    answers=ReturnView,
+)  # fmt: skip
 async def reject_return(
     return_id: UUID,
     data: Reject,

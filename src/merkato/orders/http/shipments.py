@@ -37,7 +37,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Nothing more needs to be said of it."""
 
 
-@post("/api/v1/orders/{order_id:uuid}/shipments", policy=staff("orders:ship"))
+@post(
+    "/api/v1/orders/{order_id:uuid}/shipments", policy=staff("orders:ship"),
+    answers=views.OrderView,
+)  # fmt: skip
 async def ship(
     order_id: UUID,
     data: Ship,
@@ -63,7 +66,10 @@ async def ship(
     return respond(await once(desk.db, scope, data, work))
 
 
-@post("/api/v1/shipments/{shipment_id:uuid}/delivery", policy=staff("orders:ship"), status_code=200)
+@post(
+    "/api/v1/shipments/{shipment_id:uuid}/delivery", policy=staff("orders:ship"), status_code=200,
+    answers=views.OrderView,
+)  # fmt: skip
 async def deliver(
     shipment_id: UUID,
     data: Delivery,
