@@ -16,7 +16,7 @@ CHECKS = (
     "response_schema_conformance,response_headers_conformance"
 )
 # What lasts as long as its reader, and what would end the account that asks.
-LEFT_OUT = r"/stream$|^/docs|^/api/v1/(me|auth/.*|users/.*/erasure)$"
+LEFT_OUT = r"/stream$|^/docs|^/api/v1/(me|me/sessions|me/totp.*|auth/.*|users/.*/erasure)$"
 ONE_PROCESS = pytest.mark.parametrize("shop", [False], ids=["one-process"], indirect=True)
 
 
