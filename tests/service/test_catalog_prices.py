@@ -8,6 +8,7 @@ from harness import alone, user_token
 from merkato.catalog.service import service
 from merkato.config import Config
 from merkato.contracts.catalog import ProductChanged, VariantPriced
+from merkato.contracts.trail import ActionNoted
 
 PATH = "/api/v1/prices"
 
@@ -62,6 +63,8 @@ async def test_a_repeat_changes_nothing(catalog):
     again = await send(catalog, euros("T", 450), key="k" * 20)
     assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
     assert (await send(catalog, euros("T", 450))).json() == {"changed": 0}
+    noted = [event.action for event in await catalog.said(ActionNoted)]
+    assert noted.count("catalog.prices_set") == 1
 
 
 @pytest.mark.parametrize(

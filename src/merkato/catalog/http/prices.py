@@ -13,6 +13,7 @@ from merkato.chassis.db import Database, Tx
 from merkato.chassis.http import IdempotencyKey, respond
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
+from merkato.chassis.trail import note
 
 PRICES = "/api/v1/prices"
 
@@ -40,7 +41,11 @@ async def set_prices(
     key = parse_key(idempotency_key, required=False)
 
     async def work(tx: Tx) -> Answer:
-        return answer(200, PricesSet(await actions.set_prices(tx, data.items)))
+        changed = await actions.set_prices(tx, data.items)
+        if changed:
+            about = {"changed": changed, "skus": sorted({item.sku for item in data.items})}
+            note(tx, caller, "catalog.prices_set", f"prices:{len(data.items)}", after=about)
+        return answer(200, PricesSet(changed))
 
     return respond(await once(db, (caller.principal, f"POST {PRICES}", key), data, work))
 
