@@ -229,7 +229,8 @@ async def test_engines_that_were_brought_are_provisioned_and_not_started(engines
         assert (
             await value(made.database_urls["visitor"], "select current_user") == "merkato_visitor"
         )
-        assert made.nats_urls == {"visitor": engines.nats_url}
+        everybody = {"visitor": engines.nats_url, "gateway": engines.nats_url}
+        assert made.nats_urls == everybody
     # The audit's role is the server's, so this home gave it another password; others use it still.
     connection = await asyncpg.connect(engines.admin_dsn)
     await connection.execute(

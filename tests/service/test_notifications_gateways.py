@@ -11,7 +11,7 @@ import uvicorn
 from notifications_mailroom import PATH, Mailroom, after_sale, due_now, order, shop
 from service.test_outside_running import free_port
 
-from merkato.config import Gateway
+from merkato.config import MessageGateway
 from merkato.contracts.notifications import NotificationFailed, NotificationSent
 from merkato.contracts.users import UserErased
 from merkato.contracts.values import Contact
@@ -73,7 +73,7 @@ async def telephones():
 async def house(new_database, telephones, secret=SECRET, path="/messages"):
     mailroom = Mailroom()
     await mailroom.open()
-    gateway = Gateway(url=telephones.url + path, secret=secret)
+    gateway = MessageGateway(url=telephones.url + path, secret=secret)
     both = {"sms": gateway, "push": gateway}
     async with shop(new_database, mailroom, gateways=both) as alone:
         yield alone
@@ -200,6 +200,6 @@ async def test_what_is_not_signed_by_us_is_not_taken(new_database, telephones):
     for url, secret in (("ftp://x", "s" * 24), ("https://x", "short")):
         with pytest.raises(ValueError, match=r"gateways\.sms"):
             async with shop(
-                new_database, Mailroom(), gateways={"sms": Gateway(url=url, secret=secret)}
+                new_database, Mailroom(), gateways={"sms": MessageGateway(url=url, secret=secret)}
             ):
                 pass
