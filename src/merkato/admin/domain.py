@@ -177,6 +177,23 @@ TABLES = {
             ),
         ),
         Table(
+            slug="webhooks", title="Webhooks", path="/api/v1/subscriptions",
+            columns=(
+                _c("url", "Address"), _c("topics", "Topics", "list"), _c("state", "State", "state"),
+                _c("created_at", "Since", "time"),
+            ),
+            hint="Nobody listens from outside.",
+        ),
+        Table(
+            slug="dead-letters", title="Dead letters", path="/api/v1/dead-letters",
+            link="/admin/dead-letters/{id}",
+            columns=(
+                _c("service", "Service"), _c("type", "Event"), _c("key", "Key"),
+                _c("reason", "Why"), _c("tries", "Tries"), _c("state", "State", "state"),
+            ),
+            hint="Every event was understood.",
+        ),
+        Table(
             slug="audit-trail", title="Audit trail", path="/api/v1/audit-trail",
             columns=(
                 _c("at", "When", "time"), _c("actor", "Who"), _c("action", "Did"),
@@ -201,7 +218,7 @@ MENU = (
     ("Sell", ("orders", "returns", "customers", "coupons")),
     ("Goods", ("products", "stock")),
     ("Money", ("payments", "ledger")),
-    ("Tell", ("notifications", "events", "topics")),
+    ("Tell", ("notifications", "events", "topics", "webhooks", "dead-letters")),
     ("House", ("shipping", "taxes", "audit-trail", "api-keys")),
 )
 

@@ -25,11 +25,12 @@ async def dashboard(visit: Visit, pages: Pages) -> Response[str]:
     now = datetime.now(UTC)
     since = (now - timedelta(hours=HOURS)).isoformat()
     api = visit.api
-    orders, waiting, returns, low, unknown, sales, wrong = await asyncio.gather(
+    orders, waiting, returns, low, dead, unknown, sales, wrong = await asyncio.gather(
         store.maybe(api, "/api/v1/orders", since=since, limit=ORDERS_MAX),
         store.maybe(api, "/api/v1/orders", status="placed", limit=ORDERS_MAX),
         store.maybe(api, "/api/v1/returns", status="requested", limit=ORDERS_MAX),
         store.maybe(api, "/api/v1/stock", low=True, limit=ORDERS_MAX),
+        store.maybe(api, "/api/v1/dead-letters", limit=ORDERS_MAX),
         store.maybe(api, "/api/v1/payments", state="unknown", limit=ORDERS_MAX),
         _sales(visit, now),
         store.health(api),
@@ -43,6 +44,7 @@ async def dashboard(visit: Visit, pages: Pages) -> Response[str]:
         ("Returns to look at", _count(returns), "/admin/t/returns?status=requested"),
         ("Low on stock", _count(low), "/admin/t/stock?low=true"),
         ("Payments unknown", _count(unknown), "/admin/t/payments?state=unknown"),
+        ("Dead letters", _count(dead), "/admin/t/dead-letters"),
     ]
     return pages.draw(
         visit, "dashboard.html", cards=cards, recent=recent[:10], wrong=wrong,

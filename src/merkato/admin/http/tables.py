@@ -10,6 +10,7 @@ from merkato.admin import domain, store
 from merkato.admin.http.pages import Pages
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
+from merkato.chassis.visit import segment
 from merkato.chassis.web import Visit
 from merkato.contracts.problem import NotFound
 
@@ -65,6 +66,30 @@ async def resend(record_id: Any, visit: Visit, pages: Pages) -> Response[str]:
     return await pages.done(visit, f"/admin/notifications/{record_id}", "It is sent again.", doing)
 
 
+@get("/admin/dead-letters/{letter_id:str}", policy=ANYONE)
+async def show_dead_letter(letter_id: str, visit: Visit, pages: Pages) -> Response[str]:
+    """Show an event that a service could not deal with."""
+    found = await visit.api.get(f"/api/v1/dead-letters/{segment(letter_id)}")
+    base = f"/admin/dead-letters/{segment(letter_id)}"
+    return pages.draw(
+        visit, "record.html", title="Dead letter", record=found, back="/admin/t/dead-letters",
+        actions=[("Try again", f"{base}/retry"), ("Discard", f"{base}/discard")],
+    )  # fmt: skip
+
+
+@post("/admin/dead-letters/{letter_id:str}/{what:str}", policy=ANYONE)
+async def decide_dead_letter(
+    letter_id: str, what: str, visit: Visit, pages: Pages
+) -> Response[str]:
+    """Have it tried again, or give it up; those behind it go on."""
+    if what not in ("retry", "discard"):
+        raise NotFound("There is nothing here.")
+    path = f"/api/v1/dead-letters/{segment(letter_id)}/{what}"
+    said = "It is tried again." if what == "retry" else "It is given up."
+    doing = visit.api.send("POST", path, key=visit.form.get("key"))
+    return await pages.done(visit, "/admin/t/dead-letters", said, doing)
+
+
 @get("/admin/customers/{user_id:uuid}", policy=ANYONE)
 async def show_customer(user_id: Any, visit: Visit, pages: Pages) -> Response[str]:
     """Show an account and its orders."""
@@ -106,6 +131,6 @@ async def export_customer(user_id: Any, visit: Visit) -> Response[bytes]:
 
 
 ROUTES = (
-    show_table, show_notification, resend, show_customer,
+    show_table, show_notification, resend, show_dead_letter, decide_dead_letter, show_customer,
     change_customer, erase_customer, export_customer,
 )  # fmt: skip
