@@ -45,7 +45,7 @@ def visitor(shop, chromium):
     @asynccontextmanager
     async def opened(**options):
         context = await chromium.new_context(
-            base_url=shop.base_url, locale="en-GB", **({"viewport": PHONE} | options)
+            base_url=shop.base_url, **({"viewport": PHONE, "locale": "en-GB"} | options)
         )
         page = await context.new_page()
         complaints = []

@@ -105,14 +105,16 @@ async def test_the_back_button_leads_back(visitor):
         await page.get_by_role("heading", name="Kitchen", level=1).wait_for()
 
 
-async def test_no_page_is_wider_than_a_phone(visitor):
-    async with visitor() as page:
+@pytest.mark.parametrize("language", ["en-GB", "de-DE"])
+async def test_no_page_is_wider_than_a_phone(visitor, language):
+    async with visitor(locale=language) as page:
         for path in ("/", "/c/kitchen", "/search?q=cafe", GOODS, "/cart", "/login"):
             await page.goto(path)
             wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, f"{path} is {wide} px too wide"
-        await to_checkout(page)
-        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        if language == "en-GB":
+            await to_checkout(page)
+            assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 async def test_the_whole_purchase_by_keyboard(visitor):
