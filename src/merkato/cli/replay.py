@@ -122,7 +122,7 @@ class _Bar(Progress):
         if notes.is_terminal or now < self.said_at + SAID_EVERY_S:
             return
         self.said_at = now
-        rate = (done - self.begun[0]) / (now - self.begun[1])
+        rate = max(done - self.begun[0], 1) / max(now - self.begun[1], 0.001)
         minutes = (total - done) / rate / 60
         notes.print(f"{what}: {done:,} of {total:,}, {rate:.0f}/s, {minutes:.0f} minutes left")
 
