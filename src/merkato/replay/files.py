@@ -3,7 +3,9 @@
 import csv
 import gzip
 from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 from python_calamine import CalamineError, load_workbook
 
@@ -53,6 +55,7 @@ def _encoding(path: Path) -> str:
     return "utf-8-sig"
 
 
-def _open(path: Path, encoding: str):  # type: ignore[no-untyped-def] # noqa: ANN202
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    return opened(path, "rt", newline="", encoding=encoding)
+def _open(path: Path, encoding: str) -> TextIO:
+    if path.suffix.lower() == ".gz":
+        return TextIOWrapper(gzip.open(path), newline="", encoding=encoding)
+    return path.open(newline="", encoding=encoding)

@@ -52,7 +52,12 @@ class Prices:
     def changes(self) -> list[PriceChange]:
         """Give the changes of list prices after the first, in order of time."""
         seen: set[str] = set()
-        return [one for one in self._all() if one.sku in seen or seen.add(one.sku)]  # type: ignore[func-returns-value]
+        found: list[PriceChange] = []
+        for one in self._all():
+            if one.sku in seen:
+                found.append(one)
+            seen.add(one.sku)
+        return found
 
     def _all(self) -> Iterator[PriceChange]:
         """Go through all list prices; where several are as frequent, the one of before stays."""
