@@ -28,6 +28,7 @@ class CartLineView(msgspec.Struct, frozen=True, kw_only=True):
     sku: str
     quantity: int
     title: str
+    options: dict[str, str]
     image: str | None
     unit_price_minor: int | None
     total_minor: int | None
@@ -138,6 +139,7 @@ def _line(
         sku=line.sku,
         quantity=line.quantity,
         title=title(offer.titles, cart.locale) or line.sku,
+        options=dict(offer.options),
         image=offer.image,
         unit_price_minor=unit,
         total_minor=None if unit is None else unit * line.quantity,
