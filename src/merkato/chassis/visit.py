@@ -15,6 +15,7 @@ from merkato.contracts.problem import DependencyUnavailable, UpstreamTimeout
 
 DEADLINE_S = 10.0  # longest wait for an answer of the API
 EARLY_S = 60.0  # an access token is renewed so long before it ends
+SPENT_S = 120.0  # how long it is known what came after a renewed token
 ORDERS_MAX = 10  # orders a guest's browser remembers
 
 
@@ -59,6 +60,7 @@ class Sessions:
         self._seal = Seal(secret, cookie)
         self._api = api
         self._renewals: dict[str, asyncio.Task[dict[str, Any] | None]] = {}
+        self._spent: dict[str, tuple[float, Session]] = {}  # old refresh token -> what came after
 
     def open(self, sealed: str | None) -> Session:
         """Open what the browser sent; a new session for anything that is not ours."""
@@ -73,7 +75,14 @@ class Sessions:
         return self._seal.close(msgspec.json.encode(session))
 
     async def renew(self, session: Session) -> None:
-        """Renew an access token that ends soon. Two tabs of one browser share the renewal."""
+        """Renew an access token that ends soon. Two tabs of one browser share the renewal.
+
+        A slow answer to one tab may put back a cookie from before the renewal that another tab
+        began; for SPENT_S that is the same login still, and no stolen token.
+        """
+        fresh_since = time.monotonic() - SPENT_S
+        while (later := self._spent.get(session.refresh)) and later[0] > fresh_since:
+            _copy_tokens(later[1], session)
         if not session.refresh or session.access_until - time.time() > EARLY_S:
             return
         old = session.refresh
@@ -86,6 +95,14 @@ class Sessions:
             session.log_out()
         elif pair:
             take_tokens(session, pair)
+            self._remember(old, session)
+
+    def _remember(self, old: str, session: Session) -> None:
+        """Note what came after a refresh token; forget what was noted too long ago."""
+        now = time.monotonic()
+        self._spent.setdefault(old, (now, _copy_tokens(session, Session())))
+        while now - next(iter(self._spent.values()))[0] > SPENT_S:
+            del self._spent[next(iter(self._spent))]
 
     async def _renewed(self, refresh: str) -> dict[str, Any] | None:
         """Give new tokens, None when the login has ended, nothing when nobody answers."""
@@ -98,6 +115,12 @@ class Sessions:
             return {}
         tokens: dict[str, Any] = answer
         return tokens
+
+
+def _copy_tokens(source: Session, target: Session) -> Session:
+    target.access, target.refresh = source.access, source.refresh
+    target.access_until = source.access_until
+    return target
 
 
 def take_tokens(session: Session, pair: Mapping[str, Any]) -> None:
