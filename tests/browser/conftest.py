@@ -40,25 +40,30 @@ async def chromium(shop):
 
 @pytest.fixture
 def visitor(shop, chromium):
-    """Open a page as somebody new; whatever the browser complains of fails the test."""
+    """Open a page as somebody new; whatever the browser complains of fails the test.
+
+    It complains of errors in scripts, of what the Content-Security-Policy stopped, of requests to
+    other hosts, and of refused requests but for those with a status among `refused`.
+    """
 
     @asynccontextmanager
-    async def opened(**options):
-        context = await chromium.new_context(
-            base_url=shop.base_url, **({"viewport": PHONE, "locale": "en-GB"} | options)
-        )
+    async def opened(refused=(), **options):
+        wanted = {"base_url": shop.base_url, "viewport": PHONE, "locale": "en-GB"} | options
+        ours = (wanted["base_url"], "data:", "about:", shop.outside[1])
+        context = await chromium.new_context(**wanted)
         page = await context.new_page()
         complaints = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
-        page.on("request", lambda asked: complaints.append(asked.url) if _strange(asked) else None)
+        page.on("console", lambda said: complaints.append(said.text) if _bad(said, refused) else 0)
+        page.on("request", lambda asked: asked.url.startswith(ours) or complaints.append(asked.url))
         try:
             yield page
         finally:
             await context.close()
         assert not complaints, complaints
 
-    def _strange(asked):
-        return not asked.url.startswith((shop.base_url, "data:", shop.outside[1]))
+    def _bad(said, refused):
+        expected = any(f"responded with a status of {status} " in said.text for status in refused)
+        return said.type == "error" and not expected
 
     return opened
