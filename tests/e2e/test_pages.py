@@ -37,7 +37,7 @@ async def with_cart(shop, browser, sku, quantity=1):
 
 
 async def to_review(browser, payment="on_account", **more):
-    page = await browser.press("Update the total", payment=payment, **FILLED, **more)
+    page = await browser.press("Show the total", payment=payment, **FILLED, **more)
     return next(text for form in page.forms for text in form.buttons if "Buy now" in text)
 
 

@@ -4,8 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 COUNTRIES = ("AT", "BE", "CH", "DE", "ES", "FR", "GB", "IE", "IT", "NL", "PL")
+ADDRESS = (
+    "name", "company", "line1", "line2", "postal_code", "city", "region", "country", "phone",
+)  # fmt: skip
 STEPS = ("placed", "confirmed", "shipped", "delivered")
 QUANTITY_MAX = 1_000_000
+RETURN_REASONS = (
+    "changed-mind", "damaged", "not-as-described", "wrong-item", "too-many", "too-late", "other",
+)  # fmt: skip
 
 # Cards of the stand-in processor, for development: name of the text, token, the number shown.
 CARDS = (
@@ -74,6 +80,18 @@ def field_errors(problem: Mapping[str, Any]) -> dict[str, str]:
     return found or {"": str(problem.get("detail", ""))}
 
 
+def changed_prices(
+    lines: Iterable[Mapping[str, Any]], form: Mapping[str, str]
+) -> list[tuple[Mapping[str, Any], int, int]]:
+    """List the lines of a cart whose price is not as a form showed it: (line, old, new)."""
+    found = []
+    for line in lines:
+        shown, now = form.get(f"price.{line['line_id']}", ""), line["unit_price_minor"]
+        if shown.isdecimal() and now is not None and int(shown) != now:
+            found.append((line, int(shown), now))
+    return found
+
+
 def payment(choice: str) -> dict[str, str] | None:
     """Make a payment of a form's choice; None for none of ours."""
     if choice == "on_account":
@@ -91,9 +109,21 @@ def progress(order: Mapping[str, Any]) -> int:
     return reached
 
 
-def is_waiting(order: Mapping[str, Any]) -> bool:
-    """Tell whether an order may move at any moment, so that its page looks again."""
-    return bool(order["status"] == "placed")
+def look_again_s(order: Mapping[str, Any], *, can_pay: bool) -> int:
+    """Tell after how many seconds the page of an order looks again; 0: it stands still."""
+    if order["status"] == "placed":
+        return 0 if can_pay else 2
+    moves = order["status"] == "confirmed" and order["fulfilment_status"] != "delivered"
+    return 15 if moves or any(one["status"] == "requested" for one in order["returns"]) else 0
+
+
+def stage(order: Mapping[str, Any], *, can_pay: bool, asked_back: bool) -> str:
+    """Sum up what a customer sees of an order, to tell whether there is something new."""
+    parts = [order["status"], order["payment_status"], order["fulfilment_status"]]
+    parts += [str(order["totals"]["credited_minor"]), "pay" * can_pay, "bank" * asked_back]
+    parts += [one["status"] for one in order["returns"]]
+    parts += ["delivered" if one["delivered_at"] else "sent" for one in order["shipments"]]
+    return ".".join(parts)
 
 
 def can_cancel(order: Mapping[str, Any]) -> bool:
@@ -107,10 +137,27 @@ def returnable(order: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the lines of which pieces may be sent back, with how many."""
     found = []
     for line in order["lines"]:
-        left = line.get("shipped", 0) - line.get("returned", 0)
+        left = line.get("shipped", 0) - line.get("returned", 0) - line.get("announced", 0)
         if left > 0:
             found.append({**line, "left": left})
     return found
+
+
+def by_kind(preferences: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Arrange what can be chosen: kind of message -> channel -> the choice."""
+    kinds: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for one in preferences:
+        kinds.setdefault(one["kind"], {})[one["channel"]] = one
+    return kinds
+
+
+def distinct(choices: Iterable[Sequence[str | None]]) -> list[str | None]:
+    """Take the first of each choice that was not taken before; the first if all were."""
+    taken: list[str | None] = []
+    for some in choices:
+        known = [one for one in some if one]
+        taken.append(next((one for one in known if one not in taken), next(iter(known), None)))
+    return taken
 
 
 def titles(lines: Sequence[Mapping[str, Any]], skus: Iterable[str]) -> list[str]:

@@ -92,6 +92,11 @@ async def show_addresses(visit: Visit, pages: Pages) -> Response[str]:
 @post("/account/addresses", policy=ANYONE)
 async def add_address(visit: Visit, pages: Pages) -> Response[str]:
     """Add to the address book."""
+    wrong = domain.missing(visit.form, ("name", "line1", "postal_code", "city", "country"))
+    if wrong:
+        _known(visit)
+        book, errors = await accounts.addresses(visit.api), pages.errors(visit, wrong)
+        return await _draw(visit, pages, "addresses", errors, addresses=book, values=visit.form)
     try:
         await accounts.add_address(visit.api, domain.address(visit.form))
     except Refusal as refusal:
@@ -118,8 +123,54 @@ async def show_messages(request: HTTPRequest, visit: Visit, pages: Pages) -> Res
     _known(visit)
     found = await accounts.inbox(visit.api, request.query_params.get("cursor"))
     return await _draw(
-        visit, pages, "messages", messages=found["items"], next_cursor=found["next_cursor"]
-    )
+        visit, pages, "messages", messages=found["items"], next_cursor=found["next_cursor"],
+        unread=found["unread"],
+    )  # fmt: skip
+
+
+@post("/account/messages/{message_id:uuid}/read", policy=ANYONE)
+async def mark_read(message_id: Any, visit: Visit) -> Response[str]:
+    """Note that a message was read."""
+    _known(visit)
+    try:
+        await accounts.mark_read(visit.api, str(message_id))
+    except Refusal as refusal:
+        if refusal.status != 404:
+            raise
+    return see_other("/account/messages")
+
+
+@get("/account/notifications", policy=ANYONE)
+async def show_preferences(visit: Visit, pages: Pages) -> Response[str]:
+    """Show what the customer is told, and how."""
+    _known(visit)
+    items, version = await accounts.preferences(visit.api)
+    return await _draw(
+        visit, pages, "notifications", version=version, kinds=domain.by_kind(items),
+        channels=list(dict.fromkeys(one["channel"] for one in items)),
+    )  # fmt: skip
+
+
+@post("/account/notifications", policy=ANYONE)
+async def set_preferences(visit: Visit, pages: Pages) -> Response[str]:
+    """Choose what to be told, and how."""
+    _known(visit)
+    items, _ = await accounts.preferences(visit.api)
+    wanted = [
+        {
+            "kind": one["kind"], "channel": one["channel"],
+            "wanted": f"{one['kind']}.{one['channel']}" in visit.form,
+        }
+        for one in items if not one["fixed"]
+    ]  # fmt: skip
+    try:
+        await accounts.set_preferences(visit.api, wanted, visit.form.get("version", ""))
+        visit.notice(pages.text(visit, "account.saved"))
+    except Refusal as refusal:
+        if refusal.status != 412:
+            raise
+        visit.notice(pages.text(visit, "account.stale"), "bad")
+    return see_other("/account/notifications")
 
 
 @get("/account/privacy", policy=ANYONE)
@@ -163,5 +214,6 @@ def _known(visit: Visit) -> None:
 
 ROUTES = (
     show_orders, show_profile, change_profile, change_password, show_addresses, add_address,
-    remove_address, show_messages, show_privacy, export, erase,
+    remove_address, show_messages, mark_read, show_preferences, set_preferences, show_privacy,
+    export, erase,
 )  # fmt: skip

@@ -10,20 +10,28 @@ from merkato.chassis.web import Visit, local, see_other
 from merkato.storefront import domain
 from merkato.storefront.http.pages import Pages
 from merkato.storefront.store import carts
+from merkato.storefront.templates import words
 
 
 @get("/cart", policy=ANYONE)
 async def show_cart(visit: Visit, pages: Pages) -> Response[str]:
     """Show what is in the cart."""
     found = await carts.cart(visit)
-    return await pages.draw(visit, "cart.html", cart=found, coupons=_coupons(found))
+    stock = await carts.stock(visit, found) if found else {}
+    return await pages.draw(
+        visit, "cart.html", cart=found, stock=stock,
+        coupon_why=lambda coupon: _why(pages, visit, coupon),
+        options=lambda line: words.options(line["options"], visit.locale),
+        gone=[line for line in (found or {}).get("lines", ()) if stock.get(line["sku"]) == "no"],
+    )  # fmt: skip
 
 
-def _coupons(cart: dict[str, Any] | None) -> list[str] | None:
-    """Give the codes on a cart; None where the shop has no coupons."""
-    if cart is None or "coupon" not in cart:
-        return None
-    return [cart["coupon"]["code"]] if cart["coupon"] else []
+def _why(pages: Pages, visit: Visit, coupon: dict[str, Any]) -> str:
+    """Say why a coupon on the cart takes nothing off."""
+    try:
+        return pages.text(visit, f"coupon.{coupon['reason']}")
+    except KeyError:
+        return pages.text(visit, "coupon.other")
 
 
 @post("/cart/lines", policy=ANYONE)

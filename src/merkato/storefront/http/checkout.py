@@ -13,6 +13,11 @@ from merkato.storefront.http.pages import Pages
 from merkato.storefront.store import accounts, carts, orders
 from merkato.storefront.templates import money
 
+LABELS = {
+    "email": "checkout.email", "shipping_method": "checkout.shipping",
+    "payment": "checkout.payment",
+    **{name: f"address.{name}" for name in domain.ADDRESS},
+}  # fmt: skip
 NEEDED = ("email", "name", "line1", "postal_code", "city", "country")
 
 
@@ -39,7 +44,10 @@ async def show_checkout(
 
 @post("/checkout", policy=ANYONE)
 async def check_out(visit: Visit, pages: Pages) -> Response[str]:
-    """Take the form: show the total, or place the order at the total that was shown."""
+    """Take the form: show the total, or place the order at the total that was shown.
+
+    A form that came without a button pressed shows what is known so far and complains of nothing.
+    """
     form = visit.form
     cart = await carts.cart(visit)
     if cart is None or not cart["lines"]:
@@ -56,7 +64,7 @@ async def check_out(visit: Visit, pages: Pages) -> Response[str]:
     if buying and not wrong:
         wrong |= {} if form.get("shipping_method") else {"shipping_method": "needed"}
         wrong |= {} if domain.payment(form.get("payment", "")) else {"payment": "needed"}
-    errors = pages.errors(visit, wrong)
+    errors = pages.errors(visit, wrong if "do" in form else {})
     if errors or not buying:
         return await _draw(visit, pages, cart, dict(form), errors, await _book(visit))
     changed = _changed(visit, pages, cart, form)
@@ -99,9 +107,16 @@ def _changed(visit: Visit, pages: Pages, cart: dict[str, Any], form: dict[str, s
         return None
     if not shown.isdecimal():
         return pages.text(visit, "checkout.cart_changed")
-    old = money(int(shown), cart["currency"], visit.locale)
-    new = money(now, cart["currency"], visit.locale)
-    return pages.text(visit, "checkout.changed", old=old, new=new)
+
+    def written(minor: int) -> str:
+        return money(minor, cart["currency"], visit.locale)
+
+    said = [
+        pages.text(visit, "checkout.price", title=line["title"], old=written(old), new=written(new))
+        for line, old, new in domain.changed_prices(cart["lines"], form)
+    ]
+    said.append(pages.text(visit, "checkout.changed", old=written(int(shown)), new=written(now)))
+    return " ".join(said)
 
 
 async def _place(
@@ -178,7 +193,7 @@ async def _draw(
     return await pages.draw(
         visit, "checkout.html", cart=cart, values=values, errors=errors, methods=methods,
         complete=complete and all(line["total_minor"] is not None for line in cart["lines"]),
-        book=book, key=values.get("key") or uuid4().hex,
+        book=book, key=values.get("key") or uuid4().hex, labels=LABELS,
     )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from merkato.chassis.http import ANYONE
 from merkato.chassis.web import Visit, see_other
 from merkato.storefront import domain
 from merkato.storefront.http.pages import Pages
-from merkato.storefront.store import orders
+from merkato.storefront.store import carts, orders
+from merkato.storefront.templates import words
 
 
 @get("/orders/{order_id:uuid}", policy=ANYONE)
@@ -27,20 +28,22 @@ async def show_order(
     return await pages.draw(
         visit, "order.html", timeline=timeline, fresh="fresh" in request.query_params,
         event=lambda what: _event(pages, visit, what), returnable=domain.returnable(order),
-        shipments=order.get("shipments") or [], returns=order.get("returns") or [],
-        can_cancel=domain.can_cancel(order), **await _status(visit, order),
+        can_cancel=domain.can_cancel(order), reasons=domain.RETURN_REASONS,
+        options=lambda line: words.options(line["options"], visit.locale),
+        **await _status(visit, order),
     )  # fmt: skip
 
 
 @get("/orders/{order_id:uuid}/status", policy=ANYONE)
-async def show_status(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
-    """Show what changes of an order, for the page that looks again."""
+async def show_status(
+    order_id: UUID, request: Request[Any, Any, Any], visit: Visit
+) -> Response[str]:
+    """Tell a page that looks again whether there is something new; then it loads itself anew."""
     order = await orders.order(visit.api, str(order_id))
     status = await _status(visit, order)
-    drawn = await pages.draw(visit, "status.html", **status)
-    if not status["waiting"]:
-        drawn.headers["HX-Refresh"] = "true"  # all of the page has something new to tell
-    return drawn
+    if request.query_params.get("seen") == status["stage"]:
+        return Response("", status_code=204, media_type="text/html")
+    return Response("", status_code=200, headers={"HX-Refresh": "true"}, media_type="text/html")
 
 
 async def _status(visit: Visit, order: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +56,9 @@ async def _status(visit: Visit, order: dict[str, Any]) -> dict[str, Any]:
     return {
         "order": order, "steps": domain.STEPS, "reached": domain.progress(order),
         "action_url": action_url, "can_pay": can_pay,
-        "waiting": domain.is_waiting(order) and not can_pay,
+        "waiting": order["status"] == "placed" and not can_pay,
+        "look_again_s": domain.look_again_s(order, can_pay=can_pay),
+        "stage": domain.stage(order, can_pay=can_pay, asked_back=action_url is not None),
     }  # fmt: skip
 
 
@@ -90,8 +95,10 @@ async def cancel(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
 async def ask_return(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
     """Ask to send something back."""
     form = visit.form
+    reason = form.get("reason", "")
+    reason = reason if reason in domain.RETURN_REASONS else "other"
     lines = [
-        {"line_no": int(name.removeprefix("line.")), "quantity": pieces}
+        {"line_no": int(name.removeprefix("line.")), "quantity": pieces, "reason": reason}
         for name, text in form.items()
         if name.removeprefix("line.").isdecimal() and name.startswith("line.")
         and (pieces := domain.quantity(text, 0)) > 0
@@ -99,11 +106,26 @@ async def ask_return(order_id: UUID, visit: Visit, pages: Pages) -> Response[str
     if not lines:
         visit.notice(pages.text(visit, "order.return.none"), "bad")
         return see_other(f"/orders/{order_id}")
-    reason = form.get("reason", "")
+    note, key = form.get("note", ""), form.get("key", "")
     return await _done(
         visit, pages, order_id, "order.return.asked",
-        lambda: orders.ask_return(visit.api, str(order_id), lines, reason, form.get("key", "")),
+        lambda: orders.ask_return(visit.api, str(order_id), lines, note, key),
     )  # fmt: skip
+
+
+@post("/orders/{order_id:uuid}/again", policy=ANYONE)
+async def order_again(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Put what an order had into the cart once more, as far as it is still sold."""
+    order = await orders.order(visit.api, str(order_id))
+    gone = []
+    for line in order["lines"]:
+        try:
+            await carts.add(visit, line["sku"], line["quantity"], order["currency"])
+        except Refusal:
+            gone.append(line["title"])
+    if gone:
+        visit.notice(pages.text(visit, "order.again.gone", titles=", ".join(gone)), "bad")
+    return see_other("/cart")
 
 
 async def _done(visit: Visit, pages: Pages, order_id: UUID, said: str, do: Any) -> Response[str]:
@@ -117,4 +139,4 @@ async def _done(visit: Visit, pages: Pages, order_id: UUID, said: str, do: Any) 
     return see_other(f"/orders/{order_id}")
 
 
-ROUTES = (show_order, show_status, pay, cancel, ask_return)
+ROUTES = (show_order, show_status, pay, cancel, ask_return, order_again)

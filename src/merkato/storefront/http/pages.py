@@ -14,7 +14,7 @@ from merkato.storefront import domain
 from merkato.storefront.store import catalogue
 from merkato.storefront.templates import Templates, country, symbol
 
-CATEGORIES_S = 10.0  # how long the tree of categories is remembered
+CATEGORIES_S = 10.0  # how long the tree of categories and their pictures are remembered
 KINDS = {401: "404", 403: "403", 404: "404", 405: "404", 410: "404", 429: "429", 503: "503"}
 
 
@@ -24,6 +24,7 @@ class Pages:
     def __init__(self, templates: Templates, currency: str, *, development: bool) -> None:
         self.templates, self.currency, self.development = templates, currency, development
         self._trees: dict[str, tuple[list[dict[str, Any]], float]] = {}
+        self._covers: dict[str, tuple[list[str | None], float]] = {}
 
     async def tree(self, visit: Visit) -> list[dict[str, Any]]:
         """Give the categories, at most CATEGORIES_S old; none while catalog does not answer."""
@@ -35,6 +36,23 @@ class Pages:
                 self._trees[visit.locale] = (known, now)
             except (Problem, Refusal):  # a page without its menu is better than none
                 pass
+        return known
+
+    async def covers(self, visit: Visit, most: int) -> list[str | None]:
+        """Give a picture for each of the first categories of the tree, none twice, as old as it."""
+        tree = (await self.tree(visit))[:most]
+        if not tree:
+            return []
+        known, read_at = self._covers.get(visit.locale, ([], -1.0))
+        if read_at != self._trees.get(visit.locale, ([], 0.0))[1]:
+            query = {"locale": visit.locale, "currency": self.currency, "sort": "title"}
+            read_at = self._trees[visit.locale][1]
+            firsts = await asyncio.gather(*(
+                catalogue.products(visit.api, category=one["slug"], limit=most, **query)
+                for one in tree
+            ))  # fmt: skip
+            known = domain.distinct([[one["image"] for one in first["items"]] for first in firsts])
+            self._covers[visit.locale] = (known, read_at)
         return known
 
     async def draw(
@@ -66,17 +84,26 @@ class Pages:
         return self.templates.text(visit.locale, name, **values)
 
     def refusal(self, visit: Visit, refusal: Refusal) -> str:
-        """Say what the API refused."""
+        """Say what the API refused, in the visit's language where we have words for it."""
+        try:
+            return self.text(visit, f"problem.{refusal.slug}")
+        except KeyError:
+            pass
         detail = refusal.problem.get("detail") or refusal.problem.get("title", "")
         return self.text(visit, "cart.refused", detail=detail)
 
     def errors(self, visit: Visit, problem: dict[str, str]) -> dict[str, str]:
         """Say in the visit's language which fields are to be looked at."""
-        said = {
-            name: self.text(visit, "field.needed") if why == "needed" else why
-            for name, why in problem.items()
-        }
+        said = {name: self._field(visit, name, why) for name, why in problem.items()}
         return {"": self.text(visit, "field.wrong"), **said} if said else {}
+
+    def _field(self, visit: Visit, name: str, why: str) -> str:
+        if not name or why == "needed":
+            return self.text(visit, "field.needed") if name else why
+        try:
+            return self.text(visit, f"field.wrong.{name}")
+        except KeyError:
+            return self.text(visit, "field.check")
 
     def _around(
         self, visit: Visit, tree: list[dict[str, Any]], notices: list[tuple[str, str]]

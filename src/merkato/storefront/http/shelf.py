@@ -11,13 +11,15 @@ from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
 from merkato.chassis.visit import segment
 from merkato.chassis.web import Visit
+from merkato.storefront.http import facets
 from merkato.storefront.http.pages import Pages
 from merkato.storefront.store import catalogue
-from merkato.storefront.templates import minor_units
+from merkato.storefront.templates import minor_units, words
 
 HTTPRequest = Request[Any, Any, Any]
 
 ON_PAGE = 24
+MEDIUM = 800  # pixels a product's picture is wide on its page
 SORTS = ("newest", "price", "-price", "title")
 NEW_MAX, RELATED_MAX, TILES_MAX = 8, 4, 6
 
@@ -26,28 +28,24 @@ NEW_MAX, RELATED_MAX, TILES_MAX = 8, 4, 6
 async def home(visit: Visit, pages: Pages) -> Response[str]:
     """Show where to begin."""
     tree = await pages.tree(visit)
-    query = {"locale": visit.locale, "currency": pages.currency}
-    newest, *firsts = await asyncio.gather(
-        catalogue.products(visit.api, limit=NEW_MAX, in_stock=True, **query),
-        *(
-            catalogue.products(visit.api, category=one["slug"], limit=1, sort="title", **query)
-            for one in tree[:TILES_MAX]
+    newest, covers = await asyncio.gather(
+        catalogue.products(
+            visit.api, limit=NEW_MAX, in_stock=True, locale=visit.locale, currency=pages.currency
         ),
+        pages.covers(visit, TILES_MAX),
     )
-    featured = [
-        {**one, "image": first["items"][0]["image"] if first["items"] else None}
-        for one, first in zip(tree, firsts, strict=False)
-    ]
+    featured = [{**one, "image": image} for one, image in zip(tree, covers, strict=False)]
     return await pages.draw(visit, "home.html", newest=newest["items"], featured=featured)
 
 
 @get("/c/{slug:str}", policy=ANYONE)
 async def category(slug: str, request: HTTPRequest, visit: Visit, pages: Pages) -> Response[str]:
     """Show a category and what is in it."""
-    found = await catalogue.category(visit.api, slug, visit.locale)
+    tree = await pages.tree(visit)
+    found = _named(tree, slug) or await catalogue.category(visit.api, slug, visit.locale)
     if found["slug"] != slug:
         return _moved(f"/c/{segment(found['slug'])}", request)
-    trail = _trail(await pages.tree(visit), found["id"])
+    trail = _trail(tree, found["id"])
     below = trail[-1]["children"] if trail else []
     root = trail[0]["id"] if trail else ""
     return await _list(
@@ -73,7 +71,7 @@ async def _list(
     query = _query(request, asked, pages.currency)
     query |= {"category": category, "locale": visit.locale, "currency": pages.currency}
     try:
-        found = await catalogue.products(visit.api, limit=ON_PAGE, **query)
+        found = await catalogue.products(visit.api, limit=ON_PAGE, facets=True, **query)
     except Refusal as refusal:  # a filter nobody can read: show the page without it
         if refusal.status != 422:
             raise
@@ -83,13 +81,17 @@ async def _list(
     cursor = found["next_cursor"]
     names = ("q", "min", "max", "sort", "in_stock")
     sorts = (("relevance",) if asked.get("q") else ()) + SORTS
+    counted = found.get("facets") or {}
     return await pages.draw(
-        visit, "list.html", items=found["items"], action=action, below=values.pop("below", []),
+        visit, "list.html", items=found["items"], action=action,
         trail=values.pop("trail", []), asked={name: asked.get(name, "") for name in names},
-        sorts=sorts, filtered=any(name not in ("q", "sort") for name, _ in kept),
+        sorts=sorts, filtering="hx-target" in request.headers,  # then it stays open
         next_page=f"{action}?{urlencode([*kept, ('cursor', cursor)])}" if cursor else None,
         first_page="cursor" not in asked, first_url=f"{action}?{urlencode(kept)}",
-        facets=_facets(found, kept), total=found.get("total"), **values,
+        facets=facets.attributes(counted, kept, visit.locale), total=counted.get("total"),
+        prices=counted.get("price"), stocked=(counted.get("in_stock") or {}).get("yes"),
+        chosen=facets.chosen(kept, action, visit.locale), corrected=found.get("corrected"),
+        below=facets.below(counted, values.pop("below", None)), **values,
     )  # fmt: skip
 
 
@@ -102,32 +104,6 @@ def _query(request: HTTPRequest, asked: Mapping[str, str], currency: str) -> dic
             chosen = [str(v) for n, v in request.query_params.multi_items() if n == name]
             query[name.replace(".", "__", 1)] = chosen
     return query
-
-
-def _facets(found: Mapping[str, Any], kept: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Shape the counts of attributes, where the answer has them."""
-    facets = (found.get("facets") or {}).get("attributes") or {}
-    shaped = []
-    for key, counts in facets.items():
-        rows = counts if isinstance(counts, list) else []
-        values = [
-            {
-                "value": _plain(row["value"]), "label": _plain(row["value"]), "count": row["count"],
-                "chosen": (f"attr.{key}", _plain(row["value"])) in kept,
-            }
-            for row in rows
-        ]  # fmt: skip
-        if values:
-            shaped.append({"key": key, "name": _spoken(key), "values": values})
-    return shaped
-
-
-def _plain(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _spoken(key: str) -> str:
-    return key.replace("_", " ").capitalize()
 
 
 @get("/p/{slug:str}", policy=ANYONE)
@@ -145,9 +121,16 @@ async def product(slug: str, request: HTTPRequest, visit: Visit, pages: Pages) -
             visit.api, category=home_of["slug"], limit=RELATED_MAX + 1, locale=visit.locale,
             currency=pages.currency,
         )  # fmt: skip
-        related = [item for item in near["items"] if item["id"] != found["id"]][:RELATED_MAX]
+        related = [item for item in near["items"] if item["id"] != found["id"]]
+        if len(related) < RELATED_MAX and len(trail) > 1:
+            wider = await catalogue.products(
+                visit.api, category=trail[-2]["slug"], limit=2 * RELATED_MAX, locale=visit.locale,
+                currency=pages.currency,
+            )  # fmt: skip
+            known = {found["id"], *(item["id"] for item in related)}
+            related += [item for item in wider["items"] if item["id"] not in known]
     return await pages.draw(
-        visit, "product.html", product=found, trail=trail, related=related,
+        visit, "product.html", product=found, trail=trail, related=related[:RELATED_MAX],
         **_shown(found, pages, visit),
     )  # fmt: skip
 
@@ -155,7 +138,7 @@ async def product(slug: str, request: HTTPRequest, visit: Visit, pages: Pages) -
 def _shown(found: Mapping[str, Any], pages: Pages, visit: Visit) -> dict[str, Any]:
     """Work out what a product's page says about its variants."""
     variants = [
-        {**one, "label": ", ".join(one["options"].values()) or one["sku"]}
+        {**one, "label": words.options(one["options"], visit.locale) or one["sku"]}
         for one in found["variants"]
     ]
     buyable = [one for one in variants if one["in_stock"] != "no" and one["price"]]
@@ -164,8 +147,10 @@ def _shown(found: Mapping[str, Any], pages: Pages, visit: Visit) -> dict[str, An
     taxed = [price["tax_included"] for one in variants for price in one.get("prices") or ()]
     yes, no = pages.text(visit, "product.yes"), pages.text(visit, "product.no")
     details = [
-        (_spoken(name), (yes if value else no) if isinstance(value, bool) else value)
-        for name, value in found["attributes"].items()
+        (name, {"true": yes, "false": no}.get(text, text))
+        for name, text in (
+            words.measured(name, value, visit.locale) for name, value in found["attributes"].items()
+        )
     ]
     return {
         "variants": variants, "buyable": bool(buyable), "pictures": _pictures(found, variants),
@@ -175,22 +160,35 @@ def _shown(found: Mapping[str, Any], pages: Pages, visit: Visit) -> dict[str, An
     }  # fmt: skip
 
 
-def _pictures(found: Mapping[str, Any], variants: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """List the pictures of a product, each once; the sizes where there are some."""
-    shown: dict[str, dict[str, str]] = {}
+def _pictures(found: Mapping[str, Any], variants: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List the pictures of a product, each once; with the sizes there are of it."""
+    shown: list[dict[str, Any]] = []
     for one in found.get("images") or ():
-        sizes = one.get("sizes") or {}
-        full = sizes.get("large") or one.get("url") or ""
-        src = sizes.get("medium") or one.get("url") or full
-        alt = one.get("alt") or found["title"]
-        if full:
-            shown[full] = {"full": full, "src": src, "alt": alt}
-    for one in variants:
-        if one["image"] and not shown:
-            shown[one["image"]] = {
-                "full": one["image"], "src": one["image"], "alt": found["title"],
-            }  # fmt: skip
-    return list(shown.values())
+        sizes = one["sizes"] or []
+        shown.append({
+            "full": one["url"], "alt": one["alt"] or found["title"],
+            "src": next((size["url"] for size in sizes if size["width"] >= MEDIUM), one["url"]),
+            "sizes": ", ".join(f"{size['url']} {size['width']}w" for size in sizes),
+            "width": one["width"], "height": one["height"],
+        })  # fmt: skip
+    drawn = {one["image"]: None for one in variants if one["image"]}
+    if not shown:
+        shown = [
+            {
+                "full": image, "src": image, "alt": found["title"], "sizes": "",
+                "width": MEDIUM, "height": MEDIUM,
+            }
+            for image in drawn
+        ]  # fmt: skip
+    return shown
+
+
+def _named(tree: list[dict[str, Any]], slug: str) -> dict[str, Any] | None:
+    """Find a category of the tree by its slug."""
+    for one in tree:
+        if found := one if one["slug"] == slug else _named(one["children"], slug):
+            return found
+    return None
 
 
 def _trail(tree: list[dict[str, Any]], category_id: str) -> list[dict[str, Any]]:

@@ -88,15 +88,24 @@ async def remove_address(api: Api, address_id: str) -> None:
 
 async def inbox(api: Api, cursor: str | None) -> dict[str, Any]:
     """Give a page of the customer's messages."""
-    found: dict[str, Any] = await api.get("/api/v1/notifications", limit=20, cursor=cursor)
+    found: dict[str, Any] = await api.get(
+        "/api/v1/notifications", customer="me", limit=20, cursor=cursor
+    )
     return found
 
 
-async def preferences(api: Api) -> Any:
-    """Give what the customer wants to be told, and how."""
-    return await api.get(f"{ME}/notification-preferences")
+async def mark_read(api: Api, message_id: str) -> None:
+    """Note that a message was read; again is harmless."""
+    await api.send("POST", f"/api/v1/notifications/{message_id}/read", {})
 
 
-async def set_preferences(api: Api, wanted: Any) -> None:
-    """Set what the customer wants to be told."""
-    await api.send("PUT", f"{ME}/notification-preferences", wanted)
+async def preferences(api: Api) -> tuple[list[dict[str, Any]], str]:
+    """Give what the customer wants to be told, and how, and its ETag."""
+    found, headers = await api.exchange("GET", f"{ME}/notification-preferences")
+    return found["items"], headers.get("etag", "")
+
+
+async def set_preferences(api: Api, wanted: list[dict[str, Any]], etag: str) -> None:
+    """Set what the customer wants to be told. Raises Refusal (412) when it changed meanwhile."""
+    headers = {"if-match": etag}
+    await api.send("PUT", f"{ME}/notification-preferences", {"items": wanted}, headers=headers)

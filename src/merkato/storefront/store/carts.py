@@ -5,9 +5,11 @@ from typing import Any
 from merkato.chassis.ask import Refusal
 from merkato.chassis.visit import Session, segment
 from merkato.chassis.web import Visit
+from merkato.contracts.problem import Problem
 
 GONE = (404, 409)  # the cart is somebody else's now, or was ordered
 CARTS = "/api/v1/carts"
+STOCK_MAX = 100  # skus that inventory tells of in one answer
 
 
 async def cart(visit: Visit) -> dict[str, Any] | None:
@@ -45,6 +47,19 @@ async def add(visit: Visit, sku: str, quantity: int, currency: str) -> dict[str,
     visit.session.cart_token = made.get("token") or ""
     path = f"{CARTS}/{visit.session.cart}/lines"
     return kept(visit.session, await visit.api.send("POST", path, body))
+
+
+async def stock(visit: Visit, cart: dict[str, Any]) -> dict[str, str]:
+    """Tell whether what is in a cart can be had: sku -> yes, few, no. What is unknown is left out.
+
+    A cart is shown also while nobody knows.
+    """
+    skus = [line["sku"] for line in cart["lines"]][:STOCK_MAX]
+    try:
+        found = await visit.api.get("/api/v1/stock", sku=skus) if skus else {"items": []}
+    except (Refusal, Problem):
+        return {}
+    return {one["sku"]: one["available"] for one in found["items"]}
 
 
 async def set_line(visit: Visit, line_id: str, quantity: int) -> dict[str, Any]:

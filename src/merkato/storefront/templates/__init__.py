@@ -14,10 +14,17 @@ from typing import Any
 import msgspec
 from babel import Locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, get_currency_precision, get_currency_symbol
+from babel.numbers import (
+    format_currency,
+    format_decimal,
+    get_currency_precision,
+    get_currency_symbol,
+)
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 LOCALES = ("en", "de")
+DATES = {"en": "en_GB"}  # how dates are written where that is not what the language says
 
 
 def texts(locale: str) -> dict[str, str]:
@@ -47,6 +54,8 @@ class Templates:
         known = self._texts[locale]
         if "n" in values and name not in known:
             name = f"{name}.{'one' if values['n'] == 1 else 'other'}"
+        if any(isinstance(value, Markup) for value in values.values()):
+            return Markup(known[name]).format(**values)  # which escapes all others
         return known[name].format(**values)
 
     def draw(self, name: str, locale: str, values: Mapping[str, Any]) -> str:
@@ -59,10 +68,18 @@ class Templates:
             "t": text,
             "locale": locale,
             "money": lambda minor, currency: money(minor, currency, locale),
-            "day": lambda at: format_date(_moment(at), "long", locale=locale),
-            "moment": lambda at: format_datetime(_moment(at), "medium", locale=locale),
+            "number": lambda minor, currency: number(minor, currency, locale),
+            "day": lambda at: format_date(_moment(at), "long", locale=DATES.get(locale, locale)),
+            "moment": lambda at: moment(at, locale),
         }
         return self._files.get_template(name).render(written, **values)
+
+
+def moment(at: str | datetime, locale: str) -> Markup:
+    """Write a moment in UTC; with JavaScript the browser writes it in its own time instead."""
+    when = _moment(at)
+    shown = format_datetime(when, "d MMM, HH:mm", locale=DATES.get(locale, locale))
+    return Markup('<time datetime="{}" data-moment>{} UTC</time>').format(when.isoformat(), shown)
 
 
 def _moment(at: str | datetime) -> datetime:
@@ -74,6 +91,12 @@ def money(minor: int, currency: str, locale: str) -> str:
     """Write an amount of minor units as people of a locale do."""
     amount = Decimal(minor).scaleb(-get_currency_precision(currency))
     return format_currency(amount, currency, locale=locale)
+
+
+def number(minor: int, currency: str, locale: str) -> str:
+    """Write an amount of minor units without its sign, as `minor_units` reads it again."""
+    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
+    return str(format_decimal(amount, locale=locale, group_separator=False))
 
 
 def minor_units(text: str | None, currency: str) -> int | None:
