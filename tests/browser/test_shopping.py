@@ -94,7 +94,7 @@ async def test_who_closes_the_banks_page_comes_back_by_mail(shop, visitor, javas
     async def link():
         path = f"{shop.outside[0]}/api/messages/"
         texts = [
-            (await shop.ok("GET", path + one["id"]))["text"] for one in await shop.mails(email)
+            (await shop.ok("GET", f"{path}{one['id']}"))["text"] for one in await shop.mails(email)
         ]
         return re.search(r"Confirm the payment: (\S+)", " ".join(texts))
 
