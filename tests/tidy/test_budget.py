@@ -34,7 +34,11 @@ BUDGET = [
         "mails by hand, 40 times as fast; preferences, edited texts, bounces, gateways",
     ),
     ("broker/**/*.py", 3_800, "log, stream, topics of others, webhooks, dead letters, the guard"),
-    ("storefront/**/*.py", 1_700, "pages of a shop; a third of it is forms and what they mean"),
+    (
+        "storefront/**/*.py",
+        2_000,
+        "pages of a shop, a third of it forms; filters, returns, preferences",
+    ),
     ("gateway/**/*.py", 1_900, "prefixes, limits, counts, nginx, and two documents from the code"),
     ("client/**/*.py", 400, "what programs ask most, typed, with patience"),
     ("admin/**/*.py", 1_300, "pages for staff; most lists are data"),
