@@ -7,29 +7,24 @@ from pathlib import Path
 
 import pytest
 import shopping
-from browser.walks import FILLED, GOODS, SLUG, buy, fill, log_in, press_buy, to_checkout
+from browser.walks import (
+    FILLED,
+    GOODS,
+    PATIENCE_MS,
+    buy,
+    fill,
+    is_confirmed,
+    log_in,
+    mailed,
+    press_buy,
+    sell,
+    to_checkout,
+)  # fmt: skip
 from harness import eventually
 from shopping import new_key, removed
 
 pytestmark = pytest.mark.timeout(180)
 SCRIPTS = pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "none"])
-PATIENCE_MS = 30_000
-
-
-async def is_confirmed(page):
-    await page.get_by_text("Order confirmed").wait_for(timeout=PATIENCE_MS)
-
-
-async def sell(shop, **what):
-    """Put something on sale and wait until its page says that it is there."""
-    sku = await shop.sell(**what)
-    path = f"/p/{(await shop.sql('catalog', SLUG, sku))[0]['slug']}"
-
-    async def in_stock():
-        return "Put into cart" in (await shop("GET", path)).body.decode()
-
-    await eventually(in_stock)
-    return sku, path
 
 
 @SCRIPTS
@@ -91,16 +86,9 @@ async def test_who_closes_the_banks_page_comes_back_by_mail(shop, visitor, javas
         await page.get_by_role("link", name="Confirm at my bank").click(timeout=PATIENCE_MS)
         await page.get_by_role("button", name="Yes, pay").wait_for()
 
-    async def link():
-        path = f"{shop.outside[0]}/api/messages/"
-        texts = [
-            (await shop.ok("GET", f"{path}{one['id']}"))["text"] for one in await shop.mails(email)
-        ]
-        return re.search(r"Confirm the payment: (\S+)", " ".join(texts))
-
-    found = await eventually(link, seconds=30)
+    link = await mailed(shop, email, r"Confirm the payment: (\S+)")
     async with visitor(java_script_enabled=javascript) as page:  # of somebody without the cookie
-        await page.goto(found[1])
+        await page.goto(link)
         await page.get_by_role("link", name="Confirm at my bank").click(timeout=PATIENCE_MS)
         await page.get_by_role("button", name="Yes, pay").click()
         await page.wait_for_url("**/orders/**")
@@ -217,39 +205,6 @@ async def test_a_picture_fills_the_screen_and_escape_closes_it(visitor):
         await page.locator(".zoom img").wait_for()
         await page.keyboard.press("Escape")
         await page.locator(".zoom img").wait_for(state="hidden")
-
-
-async def test_a_customer_sends_something_back(shop, visitor):
-    sku, path = await sell(shop, title="Kettle")
-    async with visitor() as page:
-        await buy(page, goods=path)
-        await is_confirmed(page)
-        order_id = re.search(r"/orders/([0-9a-f-]+)", page.url)[1]
-        body = {"carrier": "Swift", "lines": [{"line_no": 1, "quantity": 1}]}
-        await shop.ok("POST", f"/api/v1/orders/{order_id}/shipments", body, token=shop.admin,
-                      key=new_key())  # fmt: skip
-        await page.goto(f"/orders/{order_id}")
-        await page.get_by_label(re.compile(f"Kettle {sku}")).fill("1")
-        await page.get_by_label("Why?").select_option(label="It arrived damaged")
-        await page.get_by_role("button", name="Ask for the return").click()
-        await page.get_by_text("we wait for the parcel").wait_for()
-    [asked] = (await shop.order(order_id))["returns"]
-    assert [line["reason"] for line in asked["lines"]] == ["damaged"]
-
-
-async def test_a_member_chooses_what_to_hear_of(shop, visitor):
-    email, token = await shop.member()
-    async with visitor() as page:
-        await log_in(page, email)
-        await page.goto("/account/notifications")
-        await page.locator("[name='marketing.email']").check()
-        await page.get_by_role("button", name="Save").click()
-        await page.get_by_text("Saved.").wait_for()
-        assert await page.locator("[name='order.email']").is_disabled()
-    kept = await shop.ok("GET", "/api/v1/me/notification-preferences", token=token)
-    wanted = {(one["kind"], one["channel"]): one["wanted"] for one in kept["items"]}
-    assert wanted["marketing", "email"]
-    assert wanted["order", "inbox"]
 
 
 async def test_the_back_button_leads_back(visitor):

@@ -4,11 +4,15 @@ A line is a name and a path, in which `{order}` and the like stand for what `mad
 and a function that brings the page there.
 """
 
+import re
+
+from harness import eventually
 from shopping import PASSWORD, card, new_key
 
 FILLED = {"email": "ada@example.org", "name": "Ada Lund", "line1": "1 Harbour Row",
           "postal_code": "28195", "city": "Bremen"}  # fmt: skip
 GOODS = "/p/pepper-mill-turm"
+PATIENCE_MS = 30_000  # for what is done after an answer: payments, mails
 
 
 async def to_checkout(page, goods=GOODS):
@@ -69,17 +73,17 @@ async def _review(page):
 
 async def _declined(page):
     await buy(page, "A card that is declined")
-    await page.get_by_text("The payment was declined.").wait_for(timeout=30_000)
+    await page.get_by_text("The payment was declined.").wait_for(timeout=PATIENCE_MS)
 
 
 async def _asked_back(page):
     await buy(page, "A card whose bank asks back")
-    await page.get_by_role("link", name="Confirm at my bank").wait_for(timeout=30_000)
+    await page.get_by_role("link", name="Confirm at my bank").wait_for(timeout=PATIENCE_MS)
 
 
 async def _cancelled(page):
     await buy(page)
-    await page.get_by_text("Order confirmed").wait_for(timeout=30_000)
+    await page.get_by_text("Order confirmed").wait_for(timeout=PATIENCE_MS)
     await page.get_by_text("Cancel the order").first.click()
     await page.get_by_role("button", name="Yes, cancel the order").click()
     await page.get_by_text("You cancelled it.").wait_for()
@@ -177,6 +181,19 @@ ADMIN = {
 }  # fmt: skip
 
 
+async def mailed(shop, email, pattern):
+    """What a pattern finds in the mails to an address, as soon as it does."""
+
+    async def found():
+        mails = [
+            await shop.ok("GET", f"{shop.outside[0]}/api/messages/{one['id']}")
+            for one in await shop.mails(email)
+        ]
+        return re.search(pattern, " ".join(mail["text"] for mail in mails))
+
+    return (await eventually(found, seconds=30))[1]
+
+
 async def go(page, way, made):
     """Go to a page of the lists above."""
     if isinstance(way, str):
@@ -189,6 +206,22 @@ async def go(page, way, made):
 SLUG = """
 select t.slug from product_texts t join variants v on v.product_id = t.product_id where v.sku = $1
 """
+
+
+async def is_confirmed(page):
+    await page.get_by_text("Order confirmed").wait_for(timeout=PATIENCE_MS)
+
+
+async def sell(shop, **what):
+    """Put something on sale and wait until its page says that it is there."""
+    sku = await shop.sell(**what)
+    path = f"/p/{(await shop.sql('catalog', SLUG, sku))[0]['slug']}"
+
+    async def in_stock():
+        return "Put into cart" in (await shop("GET", path)).body.decode()
+
+    await eventually(in_stock)
+    return sku, path
 
 
 async def make(shop):
