@@ -182,6 +182,21 @@ async def test_what_the_policy_stops_is_seen(visitor):
         await with_something_inline()
 
 
+async def test_the_total_follows_what_is_chosen(visitor):
+    async with visitor() as page:
+        await to_checkout(page)
+        await fill(page)
+        await page.get_by_role("button", name="Buy now for €43.90").wait_for()
+        await page.get_by_role("radio", name="Express").check()
+        await page.get_by_role("button", name="Buy now for €51.90").wait_for()
+        assert await page.get_by_role("radio", name="On account").is_checked()
+        await page.goto("/cart")
+        await page.get_by_label("Quantity: Pepper mill Turm").fill("2")
+        await page.keyboard.press("Tab")
+        await page.get_by_text("Your cart is up to date.").wait_for()
+        await page.get_by_text("€78.00").first.wait_for()
+
+
 async def test_a_filter_narrows_the_list_and_back_widens_it(visitor):
     async with visitor() as page:
         await page.goto("/c/kitchen")
