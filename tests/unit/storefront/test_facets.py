@@ -4,7 +4,7 @@ import pytest
 
 from merkato.storefront import domain
 from merkato.storefront.http import facets
-from merkato.storefront.templates import words
+from merkato.storefront.templates import minor_units, number, words
 
 COUNTED = {
     "attributes": {
@@ -83,3 +83,16 @@ def test_no_category_shows_the_picture_of_another_if_it_has_one_of_its_own():
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "locale", "written"),
+    [
+        (1_450, "EUR", "de", "14,50"),
+        (1_234_500, "EUR", "en", "12345.00"),
+        (500, "JPY", "en", "500"),
+    ],
+)
+def test_amounts_are_written_as_they_can_be_typed(minor, currency, locale, written):
+    assert number(minor, currency, locale) == written
+    assert minor_units(written, currency) == minor

@@ -95,8 +95,9 @@ def money(minor: int, currency: str, locale: str) -> str:
 
 def number(minor: int, currency: str, locale: str) -> str:
     """Write an amount of minor units without its sign, as `minor_units` reads it again."""
-    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
-    return str(format_decimal(amount, locale=locale, group_separator=False))
+    digits = get_currency_precision(currency)
+    pattern = f"0.{'0' * digits}".rstrip(".")
+    return str(format_decimal(Decimal(minor).scaleb(-digits), pattern, locale=locale))
 
 
 def minor_units(text: str | None, currency: str) -> int | None:
