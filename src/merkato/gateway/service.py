@@ -132,6 +132,8 @@ class Gateway:
         else:
             media_type, body = page
             fields = [(b"content-security-policy", OWN_PAGES)] if b"html" in media_type else []
+            if media_type == b"image/svg+xml":  # a drawing of the demo shop
+                fields.append((b"cache-control", b"public, max-age=3600"))
             await answer_bytes(200, body, media_type, send, fields)
 
     async def _ready(self) -> dict[str, str]:
