@@ -4,7 +4,7 @@ import pytest
 
 from merkato.chassis.seal import Seal
 from merkato.chassis.visit import Session, Sessions, is_masked, masked, new_csrf
-from merkato.chassis.web import local
+from merkato.chassis.web import form_parts, local
 
 SECRET = "s" * 40
 
@@ -59,3 +59,22 @@ def test_a_forms_token_never_looks_the_same_and_is_checked():
 )  # fmt: skip
 def test_a_form_leads_to_our_own_pages_only(path, leads):
     assert local(path, "/a") == leads
+
+
+FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="alt"\r\n\r\nA m\xc3\xbcg\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="file"; filename="m.png"\r\n\r\n\x00\r\n\xff\r\n'
+    b"--x--\r\n"
+)
+
+
+def test_a_form_with_files_is_taken_apart():
+    fields, files = form_parts(FORM, "x")
+    assert fields == [("alt", "A müg")]
+    assert (files["file"].name, files["file"].content) == ("m.png", b"\x00\r\n\xff")
+
+
+@pytest.mark.parametrize(("body", "boundary"), [(FORM[:-8], "x"), (FORM, "y"), (b"", "x")])
+def test_a_form_that_is_broken_off_is_refused(body, boundary):
+    with pytest.raises(ValueError, match=r".+"):
+        form_parts(body, boundary)

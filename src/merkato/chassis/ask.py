@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 from structlog.contextvars import get_contextvars
@@ -91,7 +92,7 @@ async def call(
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
-        "path": route,
+        "path": unquote(route),
         "raw_path": route.encode(),
         "query_string": query.encode(),
         "root_path": "",

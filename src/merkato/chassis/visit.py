@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -14,6 +14,7 @@ from merkato.chassis.seal import Seal
 from merkato.contracts.problem import DependencyUnavailable, UpstreamTimeout
 
 DEADLINE_S = 10.0  # longest wait for an answer of the API
+UPLOAD_DEADLINE_S = 60.0  # the same, after a file was sent
 EARLY_S = 60.0  # an access token is renewed so long before it ends
 SPENT_S = 120.0  # how long it is known what came after a renewed token
 ORDERS_MAX = 10  # orders a guest's browser remembers
@@ -175,19 +176,43 @@ class Api:
         sent = self._headers(path, content) | dict(headers or {})
         if key:
             sent["idempotency-key"] = key
+        return await self._answered(method, path, sent, content, DEADLINE_S)
+
+    async def upload(
+        self, path: str, content: bytes, media_type: str, *, key: str | None = None
+    ) -> tuple[Any, dict[str, str]]:
+        """Send a file as it is; give the answer and its headers. Raises as `send` does."""
+        sent = self._headers(path, content) | {"content-type": media_type}
+        if key:
+            sent["idempotency-key"] = key
+        return await self._answered("POST", path, sent, content, UPLOAD_DEADLINE_S)
+
+    async def download(self, path: str) -> tuple[dict[str, str], AsyncIterator[bytes]]:
+        """Give the headers of a file, and its parts as they come. Raises as `send` does."""
+        sent = [(name.encode(), value.encode()) for name, value in self._headers(path, b"").items()]
+        file = _File(self._app)
+        task = asyncio.create_task(file.fetch(path, sent))
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                headers = await file.began
+        except TimeoutError as late:
+            task.cancel()
+            raise UpstreamTimeout("The shop did not answer in time.") from late
+        return headers, _parts(task, file.parts)
+
+    async def _answered(
+        self, method: str, path: str, sent: Mapping[str, str], content: bytes, deadline_s: float
+    ) -> tuple[Any, dict[str, str]]:
         raw = [(name.encode(), value.encode()) for name, value in sent.items()]
         found: dict[str, str] = {}
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(deadline_s):
                 status, answer = await call(
                     _noting(self._app, found), method, path, raw, content, inside=True
                 )
         except TimeoutError as late:
             raise UpstreamTimeout("The shop did not answer in time.") from late
-        if status >= 500:
-            raise DependencyUnavailable("A part of the shop does not answer.")
-        if status >= 400:
-            raise Refusal(status, msgspec.json.decode(answer, type=dict[str, Any]))
+        _check(status, answer)
         return msgspec.json.decode(answer or b"null"), found
 
     async def told(self, path: str) -> Any:
@@ -211,6 +236,69 @@ class Api:
         if self._address:
             sent["x-forwarded-for"] = self._address
         return sent
+
+
+def _check(status: int, answer: bytes) -> None:
+    if status >= 500:
+        raise DependencyUnavailable("A part of the shop does not answer.")
+    if status >= 400:
+        raise Refusal(status, msgspec.json.decode(answer, type=dict[str, Any]))
+
+
+class _File:
+    """A file on its way from the API: its headers once they are there, then its parts."""
+
+    def __init__(self, app: App) -> None:
+        self.began: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+        self.parts: asyncio.Queue[bytes | None] = asyncio.Queue(
+            maxsize=4
+        )  # slow readers: waited for
+        self._app, self._status, self._refused = app, 500, b""
+
+    async def fetch(self, path: str, headers: list[tuple[bytes, bytes]]) -> None:
+        """Fetch it to its end. What refuses or breaks it is raised by `began`, or here."""
+        broken = None
+        try:
+            await call(self._taking, "GET", path, headers, inside=True)
+            _check(self._status, self._refused)
+        except Exception as error:
+            if not self.began.done():
+                self.began.set_exception(error)
+                return
+            broken = error
+        await self.parts.put(None)
+        if broken is not None:
+            raise broken
+
+    async def _taking(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            await self._take(message)
+            await send({**message, "body": b""})  # parts are not gathered
+
+        await self._app(scope, receive, sending)
+
+    async def _take(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            pairs = message["headers"]
+            if self._status < 400:
+                found = {name.decode().lower(): value.decode() for name, value in pairs}
+                self.began.set_result(found)
+        elif self._status >= 400:
+            self._refused += message.get("body", b"")
+        elif part := message.get("body", b""):
+            await self.parts.put(part)
+
+
+async def _parts(
+    task: asyncio.Task[None], parts: asyncio.Queue[bytes | None]
+) -> AsyncIterator[bytes]:
+    try:
+        while (part := await parts.get()) is not None:
+            yield part
+        await task  # raises what broke a file off: the reader must not take it for whole
+    finally:
+        task.cancel()
 
 
 def _noting(app: App, found: dict[str, str]) -> App:

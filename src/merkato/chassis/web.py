@@ -8,6 +8,7 @@ import gzip
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,7 +17,9 @@ import structlog
 from litestar import Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from multipart import MultipartParser, parse_options_header
 
+from merkato.chassis.allowance import Allowance, Allowances
 from merkato.chassis.ask import App, Refusal
 from merkato.chassis.edge import answer_bytes, edge
 from merkato.chassis.http import Routes, bound, policies
@@ -26,6 +29,8 @@ from merkato.contracts.problem import Problem
 log = structlog.get_logger()
 
 FIELDS_MAX = 500  # of a form
+WITH_FILES = "multipart/form-data"
+FORM_MAX_BYTES = 40 * 1024 * 1024  # of the largest form with files; a door before us lets it pass
 WORTH_PACKING = 800  # bytes
 YEAR_S = 31_536_000
 COOKIE_S = 30 * 86_400  # as long as a login lives
@@ -47,6 +52,19 @@ TYPES = {
 }  # fmt: skip
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """A file of a form, whole."""
+
+    name: str  # as the browser calls it; may be empty
+    content: bytes
+
+
+def uploads(most: int) -> Allowance:
+    """Let a route of pages take forms with files, so many bytes in all; see Visit.files."""
+    assert most <= FORM_MAX_BYTES, "no door lets it pass"
+    return Allowance(body_max_bytes=most, media_types=(WITH_FILES,), streamed=True)
+
+
 class Visit:
     """One request for a page."""
 
@@ -54,6 +72,7 @@ class Visit:
         self.session, self.api, self.locale = session, api, locale
         self.form: dict[str, str] = {}
         self.fields: list[tuple[str, str]] = []  # of the form, names may repeat
+        self.files: dict[str, Upload] = {}  # of a form that comes with files
         query = scope["query_string"].decode("latin-1")
         self.path: str = scope["path"] + (f"?{query}" if query else "")
 
@@ -133,6 +152,7 @@ def web_app(web: Web, api: App, secret: str, assets: Assets, *, secure: bool) ->
     policies(web.routes)
     cookie = f"{'__Host-' if secure and web.cookie_path == '/' else ''}merkato_{web.name}"
     sessions = Sessions(secret, cookie, api)
+    allowances = Allowances(web.routes)
 
     async def visiting(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or await assets.answer(scope, send):
@@ -151,7 +171,8 @@ def web_app(web: Web, api: App, secret: str, assets: Assets, *, secure: bool) ->
 
         try:
             if scope["method"] == "POST":
-                receive = await _read_form(scope, receive, visit)
+                taken = allowances.of("POST", scope["path"]).media_types
+                receive = await _read_form(scope, receive, visit, files=WITH_FILES in taken)
             await inner(scope, receive, _dressed(scope, send, changed))
         except Stranger as stranger:
             drawn = web.failed(visit, 403, "form-expired", str(stranger))
@@ -163,7 +184,7 @@ def web_app(web: Web, api: App, secret: str, assets: Assets, *, secure: bool) ->
     async def ready() -> dict[str, str]:
         return {}
 
-    return edge(web.name, visiting, ready)
+    return edge(web.name, visiting, ready, allowances)
 
 
 def _application(web: Web) -> App:
@@ -208,32 +229,58 @@ def local(path: str | None, otherwise: str) -> str:
     return path if path.isprintable() and not urlsplit(path).netloc else otherwise
 
 
-async def _read_form(scope: Any, receive: Any, visit: Visit) -> Any:
-    """Read and check a form. Raises Stranger unless it is from a page of ours.
+async def _read_form(scope: Any, receive: Any, visit: Visit, *, files: bool) -> Any:
+    """Read and check a form, with files if the route takes them.
 
-    A form with files is left to its route, which has to check the token itself.
+    Raises Stranger unless it is from a page of ours.
     """
     headers = dict(scope["headers"])
     site = headers.get(b"sec-fetch-site", b"same-origin")
     if site not in (b"same-origin", b"none"):
         raise Stranger("This form came from another site.")
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if kind != b"application/x-www-form-urlencoded":
-        if kind == b"multipart/form-data" and is_ours(visit, headers.get(b"x-csrf", b"").decode()):
-            return receive
+    kind, options = parse_options_header(headers.get(b"content-type", b"").decode("latin-1"))
+    if kind != (WITH_FILES if files else "application/x-www-form-urlencoded"):
         raise Stranger("This is not a form of ours.")
-    message = await receive()
+    body = await _whole(receive)
     try:
-        text = message.get("body", b"").decode()
-        visit.fields = parse_qsl(
-            text, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
-        )
+        if files:
+            visit.fields, visit.files = form_parts(body, options.get("boundary", ""))
+        else:
+            visit.fields = parse_qsl(
+                body.decode(), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict"
+            )
     except ValueError as error:
         raise Stranger("This form cannot be read.") from error
     visit.form = {name: value.replace("\x00", "").strip() for name, value in visit.fields}
     if not is_ours(visit, visit.form.pop("csrf", "")):
         raise Stranger("This page was open for too long.")
     return receive
+
+
+async def _whole(receive: Any) -> bytes:
+    """Read a body whole; the edge has seen that it is not too long."""
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def form_parts(body: bytes, boundary: str) -> tuple[list[tuple[str, str]], dict[str, Upload]]:
+    """Take a form with files apart (RFC 7578): its fields, and its files by name."""
+    fields: list[tuple[str, str]] = []
+    found: dict[str, Upload] = {}
+    most = max(1, len(body))
+    parser = MultipartParser(
+        BytesIO(body), boundary, part_limit=FIELDS_MAX, spool_limit=most, memory_limit=most
+    )
+    for part in parser:
+        if part.filename is None:
+            fields.append((part.name, part.value))
+        else:
+            found[part.name] = Upload(part.filename, part.raw)
+    return fields, found
 
 
 def is_ours(visit: Visit, token: str) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from merkato.chassis import edge, http
 from merkato.chassis.allowance import BODY_MAX_BYTES, USUAL, Allowances
 from merkato.chassis.service import Service
+from merkato.chassis.web import FORM_MAX_BYTES
 from merkato.config import Config
 from merkato.contracts.problem import DependencyUnavailable, Malformed, Problem, UpstreamTimeout
 from merkato.contracts.problem import RateLimited as Limited
@@ -151,6 +152,9 @@ def _server(config: Config, services: Mapping[str, Service], listen: str) -> str
         "        if ($crooked) { return 418; }",
         "        location @gateway { proxy_pass http://gateway; }",
         "        location / { proxy_pass http://gateway; }",
+        # forms with pictures and files of goods; the back office looks at each form's own size
+        f"        location /admin/ {{ client_max_body_size {FORM_MAX_BYTES}; "
+        "proxy_request_buffering off; proxy_read_timeout 10m; proxy_pass http://gateway; }",
     ]
     for pattern in _for_gateway(services):
         lines.append(f'        location ~ "{pattern}" {{ proxy_pass http://gateway; }}')
