@@ -24,6 +24,7 @@ def service(config: Config) -> Service:
         name="catalog",
         prefixes=(
             "/api/v1/products",
+            "/api/v1/product-records",
             "/api/v1/variants",
             "/api/v1/categories",
             "/api/v1/price-lists",

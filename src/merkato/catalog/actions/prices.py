@@ -19,7 +19,8 @@ from merkato.contracts.problem import UnknownProduct, Validation
 async def set_prices(tx: Tx, rows: Sequence[SetPrice]) -> int:
     """Set prices that count at once; give how many are others now. A repeat changes nothing.
 
-    Raises Validation, and UnknownProduct for skus that are not there.
+    Raises Validation, UnknownProduct for skus that are not there, and StateConflict for a price
+    that is not the expected one.
     """
     domain.check(rows)
     known_lists = await price_lists.keep(tx, sorted({row.price_list for row in rows}))
@@ -32,12 +33,10 @@ async def set_prices(tx: Tx, rows: Sequence[SetPrice]) -> int:
         raise UnknownProduct(f"There is no {', '.join(unknown[:10])}.", skus=unknown)
     products = await products_store.lock(tx, sorted({product for _, product in found.values()}))
     variants = {v.sku: v for product in products.values() for v in product.variants}
-    new = [
-        named
-        for row in rows
-        for named in [msgspec.structs.replace(row, sku=found[row.sku.lower()][0])]
-        if not domain.is_so(variants[named.sku], named)
-    ]
+    named = [msgspec.structs.replace(row, sku=found[row.sku.lower()][0]) for row in rows]
+    for row in named:
+        domain.check_expected(variants[row.sku], row)
+    new = [row for row in named if not domain.is_so(variants[row.sku], row)]
     if not new:
         return 0
     await store.drop(tx, new)

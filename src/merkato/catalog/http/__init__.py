@@ -9,6 +9,7 @@ from merkato.catalog.http import (
     price_lists,
     prices,
     products,
+    records,
     variants,
 )
 from merkato.catalog.http.counts import Counts
@@ -18,6 +19,7 @@ from merkato.chassis.http import Routes
 ROUTES: Routes = (
     *listing.ROUTES,
     *products.ROUTES,
+    *records.ROUTES,
     *variants.ROUTES,
     *images.ROUTES,
     *price_lists.ROUTES,
