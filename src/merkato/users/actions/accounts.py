@@ -35,6 +35,7 @@ from merkato.users.store import accounts as store
 from merkato.users.store import invitations as invitation_store
 from merkato.users.store import keys as key_store
 from merkato.users.store import logins as login_store
+from merkato.users.store import views as view_store
 
 
 async def register(
@@ -178,6 +179,7 @@ async def erase(tx: Tx, caller: Caller, user_id: UUID, expected_version: int | N
     await logins.forgive(tx, account.email_key)
     await store.erase(tx, user_id)
     await store.delete_addresses(tx, user_id)
+    await view_store.delete_all(tx, user_id)
     await login_store.delete_sessions(tx, user_id)
     await key_store.revoke_of(tx, user_id)
     await second_factors.drop(tx, account)

@@ -1,6 +1,17 @@
 """The routes of users, by who calls them."""
 
-from merkato.users.http import auth, export, invitations, keys, me, roles, security, staff, trail
+from merkato.users.http import (
+    auth,
+    export,
+    invitations,
+    keys,
+    me,
+    roles,
+    security,
+    staff,
+    trail,
+    views,
+)
 
 ROUTES = (
     *auth.ROUTES,
@@ -12,4 +23,5 @@ ROUTES = (
     *trail.ROUTES,
     *roles.ROUTES,
     *security.ROUTES,
+    *views.ROUTES,
 )

@@ -18,6 +18,7 @@ from merkato.users.domain.people import SavedAddress
 from merkato.users.http.me import Me, own, private, view
 from merkato.users.store import accounts as store
 from merkato.users.store import logins as login_store
+from merkato.users.store import views as view_store
 
 PAGES_MAX = 50  # of each kind, of 100; who has more is told so
 AGAIN_S = 3_600
@@ -39,6 +40,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     profile: Me
     addresses: list[SavedAddress]
     sessions: list[login_store.Session]
+    views: list[view_store.SavedView]  # of lists, for staff
     orders: list[dict[str, Any]]  # with their timelines
     carts: list[dict[str, Any]]
     payments: list[dict[str, Any]]  # with what was asked of the processor
@@ -59,6 +61,7 @@ async def export_me(caller: Caller, db: Database, asks: Asks) -> Response[Export
         due = await recovery.is_mail_due(tx, "export", account.email_key)
         addresses = await store.addresses(tx, account.id)
         sessions = await login_store.sessions(tx, account.id)
+        views = await view_store.every(tx, account.id)
     if not due:
         raise RateLimited("You had your data just now; come back later.", AGAIN_S)
     found = await asyncio.gather(
@@ -72,6 +75,7 @@ async def export_me(caller: Caller, db: Database, asks: Asks) -> Response[Export
             profile=view(account),
             addresses=addresses,
             sessions=sessions,
+            views=views,
             cut_short=short,
             **parts,
         )

@@ -1,0 +1,63 @@
+"""Routes of saved views: filters of lists under names, in every browser of whoever saved them."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import delete, get, put
+
+from merkato.chassis.db import Database
+from merkato.chassis.http import USER, Page
+from merkato.chassis.tokens import Caller
+from merkato.contracts.problem import Validation
+from merkato.contracts.values import VISIBLE
+from merkato.users.actions import views as actions
+from merkato.users.http.me import own, own_id
+from merkato.users.store import views as store
+from merkato.users.store.views import SavedView
+
+VIEWS = "/api/v1/me/views"
+VIEW = f"{VIEWS}/{{of:str}}/{{name:str}}"
+ListName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z-]{0,31}\Z")]
+ViewName = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=VISIBLE)]
+Query = Annotated[str, msgspec.Meta(max_length=2_000, pattern=r"^[!-~]*\Z")]
+
+
+class PutView(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``PUT /me/views/{of}/{name}``: the filter, as the query of an address."""
+
+    query: Query
+
+
+@get(VIEWS, policy=USER)
+async def list_views(caller: Caller, db: Database) -> Page[SavedView]:
+    """List the caller's saved views, by list and name; at most a hundred."""
+    async with db.reading() as tx:
+        account = await own(tx, caller)
+        return Page(items=await store.every(tx, account.id))
+
+
+@put(VIEW, policy=USER, status_code=204)
+async def put_view(of: str, name: str, data: PutView, caller: Caller, db: Database) -> None:
+    """Keep a view of a list under a name, in the place of one with that name."""
+    _checked("of", of, ListName)
+    _checked("name", name, ViewName)
+    async with db.transaction() as tx:
+        await actions.put(tx, own_id(caller), of, name, data.query)
+
+
+@delete(VIEW, policy=USER, status_code=204)
+async def delete_view(of: str, name: str, caller: Caller, db: Database) -> None:
+    """Forget a view. Harmless to repeat."""
+    async with db.transaction() as tx:
+        await actions.delete(tx, own_id(caller), of, name)
+
+
+def _checked(place: str, value: str, form: object) -> None:
+    try:
+        msgspec.convert(value, form)
+    except msgspec.ValidationError as error:
+        detail = "A list by its plain name; a view by up to 60 visible characters."
+        raise Validation.at(f"/{place}", detail) from error
+
+
+ROUTES = (list_views, put_view, delete_view)
