@@ -18,7 +18,7 @@ class _Reader(HTMLParser):
     def __init__(self):
         super().__init__()
         self.forms, self.links, self.words = [], {}, []
-        self._form = self._select = self._button = self._link = None
+        self._form = self._select = self._button = self._link = self._text = None
         self._inside = []
 
     def handle_starttag(self, tag, pairs):
@@ -27,27 +27,35 @@ class _Reader(HTMLParser):
             self._form = Form(given)
             self.forms.append(self._form)
         elif tag == "input" and self._form is not None and given.get("name"):
-            kind = given.get("type", "text")
-            if kind in ("radio", "checkbox"):
-                if "checked" in given:
-                    self._form.fields[given["name"]] = given.get("value", "on")
-            else:
-                self._form.fields[given["name"]] = given.get("value", "")
+            self._input(given)
         elif tag == "select" and self._form is not None:
             self._select = given.get("name")
         elif tag == "option" and self._select:
             if "selected" in given or self._select not in self._form.fields:
                 self._form.fields[self._select] = given.get("value", "")
+        elif tag == "textarea" and self._form is not None:
+            self._text = (given["name"], [])
         elif tag == "button":
             self._button = (given, [])
         elif tag == "a":
             self._link = (given.get("href"), [])
+
+    def _input(self, given):
+        kind = given.get("type", "text")
+        if kind not in ("radio", "checkbox"):
+            self._form.fields[given["name"]] = given.get("value", "")
+        elif "checked" in given:
+            self._form.fields[given["name"]] = given.get("value", "on")
 
     def handle_endtag(self, tag):
         if tag == "form":
             self._form = None
         elif tag == "select":
             self._select = None
+        elif tag == "textarea" and self._text is not None:
+            name, words = self._text
+            self._form.fields[name] = "".join(words)
+            self._text = None
         elif tag == "button" and self._button is not None:
             given, words = self._button
             if self._form is not None:
@@ -59,7 +67,7 @@ class _Reader(HTMLParser):
 
     def handle_data(self, data):
         self.words.append(data)
-        for open_one in (self._button, self._link):
+        for open_one in (self._button, self._link, self._text):
             if open_one is not None:
                 open_one[1].append(data)
 
@@ -103,6 +111,16 @@ class Browser:
 
     async def follow(self, words):
         return await self.go(self.page.links[words])
+
+    async def send_file(self, button, name, file, **values):
+        """Fill the form that has a button, with a file (its name and bytes), and press that."""
+        form = next(one for one in self.page.forms if button in one.buttons)
+        parts = aiohttp.FormData()
+        for field, value in {**form.fields, **values}.items():
+            if field != name:
+                parts.add_field(field, value)
+        parts.add_field(name, file[1], filename=file[0], content_type="application/octet-stream")
+        return await self.go(form.action, "POST", data=parts)
 
     async def press(self, button, **values):
         """Fill the form that has a button and press that; None leaves a field out."""

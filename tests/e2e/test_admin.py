@@ -2,7 +2,7 @@
 
 import pytest
 from browsing import Browser
-from shopping import PASSWORD, new_key
+from shopping import PASSWORD
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -57,36 +57,6 @@ async def test_staff_cancel_and_say_why(shop):
         page = await browser.press("Cancel it", reason="damaged in the warehouse")
         assert "Cancelled; what was paid goes back." in page.words, page
     assert (await shop.order(order_id))["status"] == "cancelled"
-
-
-async def test_staff_make_a_product_price_it_and_count_it(shop):
-    sku = f"NEW-{new_key()[:10]}"
-    async with await at_work(shop) as browser:
-        await browser.go("/admin/products/new")
-        page = await browser.press("Make it", title=f"Vase {sku}", sku=sku, price="x")
-        assert "Price: a number" in page.words
-        page = await browser.press("Make it", title=f"Vase {sku}", sku=sku, price="24.90",
-                                   status="active")  # fmt: skip
-        assert "Made." in page.words, page
-        page = await browser.press("Set", price="19,90")
-        assert "The new price counts from now on." in page.words, page
-        assert 'value="19.90"' in page.html
-        page = await browser.press("Save", **{"title.en": f"Tall vase {sku}", "title.de": "Vase"})
-        assert f"Tall vase {sku}" in page.words, page
-        await shop.restock(sku, 3)
-        await browser.go(f"/admin/stock/{sku}")
-        page = await browser.press("Note it", delta="-1", reason="broken")
-        assert "Noted in the journal." in page.words, page
-        assert "broken" in page.words
-
-
-async def test_staff_make_a_coupon(shop):
-    code = f"SPRING{new_key()[:8].upper()}"
-    async with await at_work(shop) as browser:
-        await browser.go("/admin/coupons/new")
-        page = await browser.press("Save", code=code, kind="percent", percent="10")
-        assert "Saved." in page.words, page
-        assert code in (await browser.go("/admin/t/coupons")).words
 
 
 async def test_customers_are_turned_away(shop):

@@ -1,5 +1,6 @@
 """What the back office is made of. Topology decides in which process it runs."""
 
+from merkato.admin.domain import settings
 from merkato.admin.http import ROUTES
 from merkato.admin.http.pages import Pages
 from merkato.admin.templates import Templates
@@ -10,7 +11,8 @@ from merkato.config import Config
 def web(config: Config, assets: Assets) -> Web:
     """Put the service together."""
     templates = Templates(assets.url, shop_name=config.storefront.name)
-    pages = Pages(templates, config.catalog.default_currency)
+    catalog = config.catalog
+    pages = Pages(templates, catalog.default_currency, catalog.default_locale)
     return Web(
         name="admin",
         prefixes=("/admin",),
@@ -18,5 +20,5 @@ def web(config: Config, assets: Assets) -> Web:
         locales=("en",),
         failed=pages.failed,
         cookie_path="/admin",
-        provides={"pages": pages},
+        provides={"pages": pages, "settings": settings.shown(config)},
     )

@@ -34,22 +34,6 @@ def test_what_can_be_shipped_and_come_back():
     assert domain.shippable({**order, "status": "cancelled"}) == []
 
 
-def test_a_coupons_form():
-    form = {"kind": "percent", "percent": "12.5", "uses_max": "3", "valid_until": "2030-01-31"}
-    assert domain.coupon_body(form, "EUR") == {
-        "kind": "percent", "basis_points": 1250, "uses_max": 3,
-        "valid_until": "2030-01-31T23:59:59Z",
-    }  # fmt: skip
-    fixed = {"kind": "fixed", "amount": "5", "minimum": "20", "note": "spring"}
-    assert domain.coupon_body(fixed, "EUR") == {
-        "kind": "fixed", "amounts": {"EUR": 500}, "minimum": {"EUR": 2000}, "note": "spring",
-    }  # fmt: skip
-    for wrong in ({"kind": "fixed"}, {"kind": "percent", "percent": "x"},
-                  {"kind": "free_shipping", "uses_max": "many"}):  # fmt: skip
-        with pytest.raises(ValueError):
-            domain.coupon_body(wrong, "EUR")
-
-
 def test_bars_fill_the_chart():
     bars = domain.bars([("a", 0), ("b", 5), ("c", 10)], height=100)
     assert [(bar["y"], bar["height"]) for bar in bars] == [(100, 0), (50, 50), (0, 100)]

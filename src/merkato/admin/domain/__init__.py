@@ -29,12 +29,12 @@ class Filter(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A list of the API as a page."""
+    """A list of the API as a page; one without a path has a page of its own."""
 
     slug: str
     title: str
-    path: str
-    columns: tuple[Column, ...]
+    path: str = ""
+    columns: tuple[Column, ...] = ()
     filters: tuple[Filter, ...] = ()
     always: Mapping[str, str] = {}  # sent with every question
     link: str = ""  # where an item leads; {member} is filled in
@@ -77,26 +77,11 @@ TABLES = {
             filters=(Filter("status", "Status", ("requested", "received", "rejected")),),
             hint="Nobody wants to send anything back.",
         ),
-        Table(
-            slug="products", title="Products", path="/api/v1/products",
-            link="/admin/products/{id}", new="/admin/products/new", always={"locale": "en"},
-            columns=(
-                _c("image", "", "image"), _c("title", "Product"), _c("price", "Price", "price"),
-                _c("in_stock", "Stock", "state"),
-            ),
-            filters=(Filter("q", "Search"), Filter("category", "Category slug"),
-                     Filter("sort", "Order", ("newest", "title", "price", "-price"))),
-            hint="Add a product, or import a file.",
-        ),
-        Table(
-            slug="stock", title="Stock", path="/api/v1/stock", link="/admin/stock/{sku}",
-            columns=(
-                _c("sku", "Sku"), _c("on_hand", "On hand"), _c("reserved", "Reserved"),
-                _c("available", "To be had", "state"), _c("threshold", "Low at"),
-            ),
-            filters=(Filter("low", "Low only", ("true",)),),
-            hint="No sku is kept in stock.",
-        ),
+        Table(slug="products", title="Products"),
+        Table(slug="categories", title="Categories"),
+        Table(slug="imports", title="Import and export"),
+        Table(slug="price-lists", title="Price lists"),
+        Table(slug="stock", title="Stock"),
         Table(
             slug="customers", title="Customers and staff", path="/api/v1/users",
             link="/admin/customers/{id}",
@@ -147,20 +132,9 @@ TABLES = {
             ),
             hint="Make a coupon to give a discount.",
         ),
-        Table(
-            slug="shipping", title="Shipping methods", path="/api/v1/shipping-methods/all",
-            columns=(
-                _c("id", "Name"), _c("titles", "Titles", "json"), _c("prices", "Prices", "json"),
-                _c("free_from", "Free from", "json"), _c("countries", "Countries", "list"),
-            ),
-        ),
-        Table(
-            slug="taxes", title="Tax rates", path="/api/v1/tax-rates",
-            columns=(
-                _c("country", "Country"), _c("tax_class", "Class"),
-                _c("basis_points", "Basis points"), _c("valid_from", "From"),
-            ),
-        ),
+        Table(slug="shipping", title="Shipping methods"),
+        Table(slug="taxes", title="Tax rates"),
+        Table(slug="settings", title="Settings"),
         Table(
             slug="events", title="Event log", path="/api/v1/events",
             columns=(
@@ -216,10 +190,10 @@ TABLES = {
 
 MENU = (
     ("Sell", ("orders", "returns", "customers", "coupons")),
-    ("Goods", ("products", "stock")),
+    ("Goods", ("products", "categories", "stock", "price-lists", "imports")),
     ("Money", ("payments", "ledger")),
     ("Tell", ("notifications", "events", "topics", "webhooks", "dead-letters")),
-    ("House", ("shipping", "taxes", "audit-trail", "api-keys")),
+    ("House", ("shipping", "taxes", "settings", "audit-trail", "api-keys")),
 )
 
 
@@ -267,36 +241,6 @@ def owed(order: Mapping[str, Any]) -> int:
     """Give what is left to credit of an order, in minor units."""
     totals = order["totals"]
     return int(totals["grand_minor"] - totals["credited_minor"])
-
-
-def coupon_body(form: Mapping[str, str], currency: str) -> dict[str, Any]:
-    """Make the body of a coupon. Raises ValueError naming the field that is wrong."""
-    body: dict[str, Any] = {"kind": form.get("kind", "")}
-    if body["kind"] == "percent":
-        body["basis_points"] = _amount(form, "percent")
-    if body["kind"] == "fixed":
-        body["amounts"] = {currency: _amount(form, "amount")}
-    if form.get("minimum"):
-        body["minimum"] = {currency: _amount(form, "minimum")}
-    for name in ("uses_max", "uses_per_customer_max"):
-        if form.get(name):
-            body[name] = _whole(form[name])
-    if form.get("valid_until"):
-        body["valid_until"] = f"{form['valid_until']}T23:59:59Z"
-    return body | ({"note": form["note"]} if form.get("note") else {})
-
-
-def _amount(form: Mapping[str, str], name: str) -> int:
-    found = minor(form.get(name, ""))
-    if not found:
-        raise ValueError(f"{name.capitalize()}: a number such as 10 or 4.90.")
-    return found
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise ValueError("Uses: a whole number.")
-    return int(text)
 
 
 def bars(rows: list[tuple[str, int]], height: int = 120, width: int = 24) -> list[dict[str, Any]]:

@@ -7,18 +7,28 @@ from uuid import uuid4
 from litestar import Response
 
 from merkato.admin import domain
+from merkato.admin.domain.goods import Wrong
 from merkato.admin.templates import Templates
 from merkato.chassis.ask import Refusal
 from merkato.chassis.visit import masked
 from merkato.chassis.web import Visit, see_other
 from merkato.contracts.problem import Unauthenticated
 
+# What the API says in the words of HTTP, in those of people.
+KINDLY = {
+    "precondition-failed": (
+        "Somebody changed this meanwhile. Look at what is here now, then try again."
+    ),
+    "precondition-required": "This is there already. Open it from its list to change it.",
+    "payload-too-large": "The file is too large.",
+}
+
 
 class Pages:
     """Draws pages for visits."""
 
-    def __init__(self, templates: Templates, currency: str) -> None:
-        self.templates, self.currency = templates, currency
+    def __init__(self, templates: Templates, currency: str, locale: str) -> None:
+        self.templates, self.currency, self.locale = templates, currency, locale
 
     def draw(self, visit: Visit, name: str, *, status: int = 200, **values: Any) -> Response[str]:
         """Draw a page. Raises Unauthenticated for whoever has not logged in."""
@@ -49,8 +59,16 @@ class Pages:
             visit.notice(self.why(refusal), "bad")
         return see_other(back)
 
+    def tell(self, visit: Visit, wrong: Wrong | Refusal) -> None:
+        """Say on the page that is drawn next what was wrong. Raises a refusal of the login."""
+        if isinstance(wrong, Refusal) and wrong.status == 401:
+            raise wrong
+        visit.notice(self.why(wrong) if isinstance(wrong, Refusal) else str(wrong), "bad")
+
     def why(self, refusal: Refusal) -> str:
         """Say why the API refused, with the fields it named."""
+        if refusal.slug in KINDLY:
+            return KINDLY[refusal.slug]
         problem = refusal.problem
         said = [str(problem.get("detail") or problem.get("title") or "It was refused.")]
         for error in problem.get("errors") or ():

@@ -1,132 +1,163 @@
-"""Products and their stock: an editor for texts, status and prices, and a journal of pieces."""
+"""One product: its texts, where it stands, its pictures; making one, and archiving it."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from litestar import Response, get, post
 
-from merkato.admin import domain, store
+from merkato.admin.domain import goods as domain
 from merkato.admin.http.pages import Pages
+from merkato.admin.store import goods as store
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
-from merkato.chassis.visit import segment
-from merkato.chassis.web import Visit, see_other
+from merkato.chassis.web import Visit, see_other, uploads
 
-LOCALES = ("en", "de")
-STOCK = "/api/v1/stock"
+LOCALES = ("en", "de")  # always offered; others that a product has are shown too
+PICTURE_MAX_BYTES = 11 * 1024 * 1024  # of the form; the picture at most what the API takes
 
 
 @get("/admin/products/new", policy=ANYONE)
 async def show_new(visit: Visit, pages: Pages) -> Response[str]:
     """Show the form of a new product."""
-    return pages.draw(visit, "product-new.html", values={})
+    return await _draw_new(visit, pages, {})
+
+
+async def _draw_new(visit: Visit, pages: Pages, values: Mapping[str, str]) -> Response[str]:
+    tree = domain.flat(await store.tree(visit.api))
+    return pages.draw(visit, "product-new.html", values=values, categories=tree)
 
 
 @post("/admin/products/new", policy=ANYONE)
 async def create(visit: Visit, pages: Pages) -> Response[str]:
     """Make a product of one variant; more are added in its editor."""
     form = visit.form
-    price = domain.minor(form.get("price", ""))
-    if price is None:
-        visit.notice("Price: a number such as 12.90.", "bad")
-        return pages.draw(visit, "product-new.html", values=form)
-    row = {
-        "sku": form.get("sku", ""),
-        "prices": [{"currency": pages.currency, "amount_minor": price}],
-    }
-    texts = {"en": {"title": form.get("title", ""), "description": form.get("description", "")}}
-    body = {"status": form.get("status") or "draft", "texts": texts, "variants": [row]}
     try:
-        made = await store.create_product(visit.api, body, form.get("key", ""))
-    except Refusal as refusal:
-        if refusal.status == 401:
-            raise
-        visit.notice(pages.why(refusal), "bad")
-        return pages.draw(visit, "product-new.html", values=form)
-    visit.notice("Made.")
+        price = domain.minor(form.get("price", ""), pages.currency)
+        row = {
+            "sku": form.get("sku", ""),
+            "prices": [{"currency": pages.currency, "amount_minor": price}],
+        }
+        texts = {
+            pages.locale: {
+                "title": form.get("title", ""), "description": form.get("description", ""),
+            }
+        }  # fmt: skip
+        body = {
+            "status": form.get("status") or "draft", "texts": texts, "variants": [row],
+            "categories": [form["category_id"]] if form.get("category_id") else [],
+        }  # fmt: skip
+        made = await visit.api.send("POST", store.PRODUCTS, body, key=form.get("key"))
+    except (domain.Wrong, Refusal) as wrong:
+        pages.tell(visit, wrong)
+        return await _draw_new(visit, pages, form)
+    visit.notice("Made. Now it wants a picture.")
     return see_other(f"/admin/products/{made['id']}")
 
 
 @get("/admin/products/{product_id:uuid}", policy=ANYONE)
 async def show_product(product_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
     """Show the editor."""
-    product, etag = await store.product(visit.api, str(product_id))
+    return await _draw(product_id, visit, pages, {})
+
+
+async def _draw(
+    product_id: UUID, visit: Visit, pages: Pages, typed: Mapping[str, str]
+) -> Response[str]:
+    """Draw the editor of a product, with what was typed where that was refused."""
+    product, etag = await store.tagged(visit.api, f"{store.PRODUCTS}/{product_id}")
     skus = [one["sku"] for one in product["variants"]]
-    counted = await store.maybe(visit.api, STOCK, sku=skus)
-    stock = {row["sku"]: row for row in (counted or {}).get("items", [])}
+    stock, tree = await asyncio.gather(
+        store.counted(visit.api, skus), store.tree(visit.api)
+    )  # fmt: skip
+    texts = product["texts"]
+    if typed:
+        texts = domain.texts({**typed, "title.new": ""}, texts)
+    shown = dict.fromkeys((pages.locale, *LOCALES, *texts))
     return pages.draw(
-        visit, "product.html", product=product, etag=etag, stock=stock, languages=LOCALES
-    )
+        visit, "product.html", product=product, etag=etag, stock=stock, texts=texts,
+        languages=list(shown), locale=pages.locale, categories=domain.flat(tree),
+        inside={one["id"] for one in product["categories"]},
+        attributes=typed.get("attributes", domain.lines(product["attributes"])),
+        options=typed.get("options", domain.chosen(product["options"])),
+    )  # fmt: skip
 
 
 @post("/admin/products/{product_id:uuid}", policy=ANYONE)
 async def change_product(product_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
-    """Save texts and status."""
+    """Save texts, status, categories, attributes and what there is to choose."""
     form = visit.form
-    texts = {}
-    for locale in LOCALES:
-        if form.get(f"title.{locale}"):
-            texts[locale] = {
-                "title": form[f"title.{locale}"],
-                "description": form.get(f"description.{locale}", ""),
-            }
-    change: dict[str, Any] = {"texts": texts} if texts else {}
-    if form.get("status"):
-        change["status"] = form["status"]
-    doing = store.change_product(visit.api, str(product_id), change, form.get("etag", ""))
-    return await pages.done(visit, f"/admin/products/{product_id}", "Saved.", doing)
+    path = f"{store.PRODUCTS}/{product_id}"
+    try:
+        before, _ = await store.tagged(visit.api, path)
+        change = {
+            "texts": domain.texts(form, before["texts"]),
+            "categories": domain.named(form, "category."),
+            "attributes": domain.attributes(form.get("attributes", ""), before["attributes"]),
+            "options": domain.options(form.get("options", "")),
+        }
+        if before["status"] == "archived":
+            change = {}
+        if form.get("status") not in (None, before["status"]):
+            change["status"] = form["status"]
+        await visit.api.send(
+            "PATCH", path, change, headers={"if-match": form.get("etag", "")}
+        )  # fmt: skip
+    except (domain.Wrong, Refusal) as wrong:
+        pages.tell(visit, wrong)
+        return await _draw(product_id, visit, pages, form)
+    visit.notice("Saved.")
+    return see_other(f"/admin/products/{product_id}")
 
 
-@post("/admin/products/{product_id:uuid}/prices", policy=ANYONE)
-async def set_price(product_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
-    """Set the price of a variant in the shop's currency; other prices stay."""
-    form = visit.form
-    back = f"/admin/products/{product_id}"
-    price = domain.minor(form.get("price", ""))
-    if price is None:
-        visit.notice("Price: a number such as 12.90.", "bad")
-        return see_other(back)
-    product, etag = await store.product(visit.api, str(product_id))
-    variant = next(one for one in product["variants"] if one["sku"] == form.get("sku"))
-    names = ("currency", "amount_minor", "from_quantity", "price_list", "valid_from")
-    kept = [
-        {name: row[name] for name in names if row.get(name) is not None}
-        for row in variant.get("prices") or ()
-        if row["currency"] != pages.currency or row.get("from_quantity", 1) != 1
-    ]
-    prices = [*kept, {"currency": pages.currency, "amount_minor": price}]
-    doing = store.set_prices(visit.api, variant["sku"], prices, form.get("etag") or etag)
-    return await pages.done(visit, back, "The new price counts from now on.", doing)
-
-
-@get("/admin/stock/{sku:str}", policy=ANYONE)
-async def show_stock(sku: str, visit: Visit, pages: Pages) -> Response[str]:
-    """Show how many there are, and why."""
-    found = await visit.api.get(STOCK, sku=sku)
-    journal = await visit.api.get(f"{STOCK}/{segment(sku)}/journal", limit=50)
-    rows = found["items"]
-    return pages.draw(
-        visit, "stock.html", sku=sku, row=rows[0] if rows else None, journal=journal["items"]
+@post("/admin/products/{product_id:uuid}/archive", policy=ANYONE)
+async def archive_product(product_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Take a product out of the shop; it can be made a draft again."""
+    doing = store.delete_tagged(
+        visit.api, f"{store.PRODUCTS}/{product_id}", visit.form.get("etag", "")
     )
+    said = "It has left the shop. Orders go on knowing it."
+    return await pages.done(visit, f"/admin/products/{product_id}", said, doing)
 
 
-@post("/admin/stock/{sku:str}", policy=ANYONE)
-async def adjust_stock(sku: str, visit: Visit, pages: Pages) -> Response[str]:
-    """Add or take pieces, with a reason."""
-    form = visit.form
-    back = f"/admin/stock/{segment(sku)}"
-    text = form.get("delta", "")
-    if not text.lstrip("+-").isdecimal() or not form.get("reason"):
-        visit.notice("Say how many, such as 10 or -2, and why.", "bad")
+@post(
+    "/admin/products/{product_id:uuid}/pictures", policy=ANYONE,
+    allowance=uploads(PICTURE_MAX_BYTES),
+)  # fmt: skip
+async def add_picture(product_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
+    """Add a picture; the catalogue encodes it anew."""
+    file = visit.files.get("picture")
+    back = f"/admin/products/{product_id}#pictures"
+    if file is None or not file.content:
+        visit.notice("Choose a picture first.", "bad")
         return see_other(back)
-    body = {
-        "delta": int(text), "reason": form["reason"], "received": form.get("received") == "yes",
-    }  # fmt: skip
-    path = f"{STOCK}/{segment(sku)}/adjustments"
-    doing = store.act(visit.api, path, body, form.get("key", ""))
-    return await pages.done(visit, back, "Noted in the journal.", doing)
+    path = f"{store.PRODUCTS}/{product_id}/images"
+    doing = store.add_picture(
+        visit.api, path, file.content, visit.form.get("alt", ""), pages.locale
+    )
+    return await pages.done(visit, back, "The picture is there.", doing)
+
+
+@post("/admin/products/{product_id:uuid}/pictures/{image_id:uuid}", policy=ANYONE)
+async def change_picture(
+    product_id: UUID, image_id: UUID, visit: Visit, pages: Pages
+) -> Response[str]:
+    """Move a picture, say in words what it shows, or take it off."""
+    form = visit.form
+    path = f"{store.PRODUCTS}/{product_id}/images/{image_id}"
+    back, etag = f"/admin/products/{product_id}#pictures", form.get("etag", "")
+    if form.get("do") == "remove":
+        doing = store.delete_tagged(visit.api, path, etag)
+        return await pages.done(visit, back, "Taken off.", doing)
+    alts = {name.removeprefix("alt."): value for name, value in form.items() if name[:4] == "alt."}
+    change: dict[str, Any] = {"alts": {locale: text for locale, text in alts.items() if text}}
+    if form.get("do", "").isdecimal():
+        change = {"position": int(form["do"])}
+    doing = visit.api.send("PATCH", path, change, headers={"if-match": etag})
+    return await pages.done(visit, back, "Saved.", doing)
 
 
 ROUTES = (
-    show_new, create, show_product, change_product, set_price, show_stock, adjust_stock,
+    show_new, create, show_product, change_product, archive_product, add_picture, change_picture,
 )  # fmt: skip

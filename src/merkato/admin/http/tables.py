@@ -23,7 +23,7 @@ async def show_table(
 ) -> Response[str]:
     """Show a list."""
     table = domain.TABLES.get(slug)
-    if table is None:
+    if table is None or not table.path:
         raise NotFound("There is no such list.")
     names = [one.name for one in table.filters]
     asked = {name: str(request.query_params.get(name, "")).strip() for name in names}

@@ -6,8 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency, get_currency_precision
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from merkato.admin.domain import goods
 
 LINE_MAX = 160  # characters of a value in a list
 
@@ -27,11 +30,21 @@ class Templates:
         )
         writing = {"money": money, "moment": moment, "short": short, "pretty": pretty}
         self._files.globals |= {"asset": asset, **writing, **everywhere}
-        self._files.globals |= {"leads": leads}
+        self._files.globals |= {"leads": leads, "language": language, "plain": goods.plain}
+        self._files.globals |= {"percent": goods.percent, "written": goods.written}
+        self._files.globals |= {"moment_of": goods.moment_of}
 
     def draw(self, name: str, values: Mapping[str, Any]) -> str:
         """Draw a page."""
         return self._files.get_template(name).render(values)
+
+
+def language(locale: str) -> str:
+    """Write what a language is called, such as German; its code when nobody knows it."""
+    try:
+        return Locale.parse(locale, sep="-").get_display_name("en") or locale
+    except (ValueError, UnknownLocaleError):
+        return locale
 
 
 def money(minor: int, currency: str) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from merkato.catalog.domain.products import Status
-from merkato.chassis.db import Tx
+from merkato.chassis.db import Row, Tx
 from merkato.contracts.values import Money
 
 
@@ -68,14 +68,11 @@ select p.id, p.status, p.version, t.slug, t.locale, t.title, p.image, p.in_stock
                     and strpos(lower(v.sku), $6) > 0))
    and ($7::text[] is null or exists (
            select from variants v where v.product_id = p.id and lower(v.sku) = any($7)))
-"""
-BY_TITLE = f"""{RECORDS}
-   and ($8::text is null or (t.sort_title, p.id) > ($8 collate "C", $9::uuid))
- order by t.sort_title, p.id limit $10
-"""
-BY_CHANGE = f"""{RECORDS}
-   and ($8::timestamptz is null or (p.changed_at, p.id) < ($8, $9::uuid))
- order by p.changed_at desc, p.id desc limit $10
+   and case when $8 then $9::text is null or (t.sort_title, p.id) > ($9 collate "C", $11::uuid)
+            else $10::timestamptz is null or (p.changed_at, p.id) < ($10, $11::uuid) end
+ order by case when $8 then t.sort_title end, case when $8 then p.id end,
+          case when not $8 then p.changed_at end desc, case when not $8 then p.id end desc
+ limit $12
 """
 
 
@@ -83,7 +80,8 @@ async def by_title(
     tx: Tx, sought: Sought, after: tuple[str, UUID] | None, most: int
 ) -> list[tuple[ProductRecord, str]]:
     """List products in the order of their titles, each with its place in it."""
-    rows = await tx.fetch(BY_TITLE, *_given(sought), *(after or (None, None)), most)
+    title, product_id = after or (None, None)
+    rows = await _records(tx, sought, (True, title, None, product_id, most))
     return [(_record(row, sought.currency), row["sort_title"]) for row in rows]
 
 
@@ -91,8 +89,13 @@ async def by_change(
     tx: Tx, sought: Sought, after: tuple[datetime, UUID] | None, most: int
 ) -> list[tuple[ProductRecord, datetime]]:
     """List products, what was changed last first, each with its place."""
-    rows = await tx.fetch(BY_CHANGE, *_given(sought), *(after or (None, None)), most)
+    changed_at, product_id = after or (None, None)
+    rows = await _records(tx, sought, (False, None, changed_at, product_id, most))
     return [(_record(row, sought.currency), row["changed_at"]) for row in rows]
+
+
+async def _records(tx: Tx, sought: Sought, place: tuple[Any, ...]) -> Sequence[Row]:
+    return await tx.fetch(RECORDS, *_given(sought), *place)
 
 
 def _given(sought: Sought) -> tuple[Any, ...]:
@@ -102,7 +105,7 @@ def _given(sought: Sought) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _record(row: Any, currency: str) -> ProductRecord:
+def _record(row: Row, currency: str) -> ProductRecord:
     fields = {name: row[name] for name in ProductRecord.__struct_fields__ if name != "price"}
     least = row["from_minor"]
     price = None if least is None else Money(amount_minor=least, currency=currency)
