@@ -68,8 +68,8 @@ async def test_prices_are_changed_after_the_result_was_seen(shop, visitor):
         await page.get_by_label("By", exact=True).select_option("sum")
         await page.get_by_role("button", name="Show the result").click()
         await page.get_by_role("cell", name="€7.50").wait_for()
-        await page.get_by_role("button", name="Change 1 prices").click()
-        await page.get_by_text("1 prices changed").wait_for()
+        await page.get_by_role("button", name="Change 1 price").click()
+        await page.get_by_text("1 price changed").wait_for()
         await page.get_by_role("cell", name="€7.50").wait_for()
 
 

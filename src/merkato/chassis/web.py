@@ -24,7 +24,7 @@ from merkato.chassis.ask import App, Refusal
 from merkato.chassis.edge import answer_bytes, edge
 from merkato.chassis.http import Routes, bound, policies
 from merkato.chassis.visit import Api, Session, Sessions, is_masked, new_csrf
-from merkato.contracts.problem import Problem
+from merkato.contracts.problem import Problem, Unauthenticated
 
 log = structlog.get_logger()
 
@@ -143,6 +143,9 @@ class Assets:
         return True
 
 
+EXPIRED = (403, "form-expired")
+
+
 class Stranger(Exception):
     """A form that did not come from our pages, or whose session is over."""
 
@@ -174,8 +177,9 @@ def web_app(web: Web, api: App, secret: str, assets: Assets, *, secure: bool) ->
                 taken = allowances.of("POST", scope["path"]).media_types
                 receive = await _read_form(scope, receive, visit, files=WITH_FILES in taken)
             await inner(scope, receive, _dressed(scope, send, changed))
-        except Stranger as stranger:
-            drawn = web.failed(visit, 403, "form-expired", str(stranger))
+        except (Stranger, Problem) as refused:
+            told = (refused.status, refused.slug) if isinstance(refused, Problem) else EXPIRED
+            drawn = web.failed(visit, *told, str(refused))
             asgi = drawn.to_asgi_response(None, Request(scope))
             await asgi(scope, receive, _dressed(scope, send, changed))
 
@@ -232,7 +236,7 @@ def local(path: str | None, otherwise: str) -> str:
 async def _read_form(scope: Any, receive: Any, visit: Visit, *, files: bool) -> Any:
     """Read and check a form, with files if the route takes them.
 
-    Raises Stranger unless it is from a page of ours.
+    Raises Stranger unless it is from a page of ours, Unauthenticated for files of nobody.
     """
     headers = dict(scope["headers"])
     site = headers.get(b"sec-fetch-site", b"same-origin")
@@ -241,6 +245,8 @@ async def _read_form(scope: Any, receive: Any, visit: Visit, *, files: bool) -> 
     kind, options = parse_options_header(headers.get(b"content-type", b"").decode("latin-1"))
     if kind != (WITH_FILES if files else "application/x-www-form-urlencoded"):
         raise Stranger("This is not a form of ours.")
+    if files and not visit.session.logged_in:
+        raise Unauthenticated("Log in first.")  # strangers' files are not even read
     body = await _whole(receive)
     try:
         if files:

@@ -277,6 +277,11 @@ def named(form: Mapping[str, str], prefix: str) -> list[str]:
     return [name.removeprefix(prefix) for name in form if name.startswith(prefix)]
 
 
+def several(count: int, noun: str) -> str:
+    """Write how many there are of something: 1 price, 1,200 prices."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def flat(branches: Sequence[Mapping[str, Any]], depth: int = 0) -> list[dict[str, Any]]:
     """List a tree of categories from the top, each with its depth and its place."""
     found: list[dict[str, Any]] = []

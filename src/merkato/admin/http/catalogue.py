@@ -55,6 +55,12 @@ async def show_products(
     )  # fmt: skip
 
 
+@get("/admin/products/bulk", policy=ANYONE)
+async def leave_bulk() -> Response[str]:
+    """Lead back whoever loads the page of a change anew: what was ticked is not known any more."""
+    return see_other(LIST)
+
+
 @post("/admin/products/bulk", policy=ANYONE)
 async def ask_bulk(visit: Visit, pages: Pages) -> Response[str]:
     """Ask what shall be done to products, and show what would come of it; changes nothing."""
@@ -133,10 +139,11 @@ async def apply_bulk(task: str, visit: Visit, pages: Pages) -> Response[str]:
     try:
         if task == "prices":
             changed = await store.set_prices(visit.api, _priced(form), key)
-            visit.notice(f"{changed:,} prices changed; they count from now on.")
+            visit.notice(f"{domain.several(changed, 'price')} changed, counting from now on.")
         elif task in TASKS:
             changed = await store.change_many(visit.api, ids, _change(task, form), key)
-            visit.notice(f"{changed:,} of {len(ids):,} products changed; the others were so.")
+            many = domain.several(len(ids), "product")
+            visit.notice(f"{changed:,} of {many} changed; others were so already.")
         else:
             raise NotFound("There is nothing here.")
     except (Refusal, msgspec.MsgspecError) as refusal:
@@ -169,4 +176,4 @@ def _priced(form: Mapping[str, str]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-ROUTES = (show_products, ask_bulk, apply_bulk)
+ROUTES = (show_products, leave_bulk, ask_bulk, apply_bulk)

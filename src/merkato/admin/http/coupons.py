@@ -54,6 +54,12 @@ async def show_coupon(code: str, visit: Visit, pages: Pages) -> Response[str]:
     return _draw(visit, pages, coupon, etag, {}, (uses or {}).get("items"))
 
 
+@get("/admin/coupons", policy=ANYONE)
+async def leave() -> Response[str]:
+    """Lead to the list whoever loads the page of a refusal anew."""
+    return see_other("/admin/t/coupons")
+
+
 @post("/admin/coupons", policy=ANYONE)
 async def save(visit: Visit, pages: Pages) -> Response[str]:
     """Make or change a coupon."""
@@ -80,4 +86,4 @@ async def archive(code: str, visit: Visit, pages: Pages) -> Response[str]:
     return await pages.done(visit, "/admin/t/coupons", f"{code} is out of use.", doing)
 
 
-ROUTES = (show_new, show_coupon, save, archive)
+ROUTES = (show_new, show_coupon, leave, save, archive)

@@ -65,6 +65,12 @@ def _draw_method(
     )  # fmt: skip
 
 
+@get("/admin/shipping", policy=ANYONE)
+async def leave() -> Response[str]:
+    """Lead to the list whoever loads the page of a refusal anew."""
+    return see_other(SHIPPING)
+
+
 @post("/admin/shipping", policy=ANYONE)
 async def save_method(visit: Visit, pages: Pages) -> Response[str]:
     """Make or change a way to send goods."""
@@ -136,6 +142,6 @@ async def delete_rate(visit: Visit, pages: Pages) -> Response[str]:
 
 
 ROUTES = (
-    show_methods, show_new_method, show_method, save_method, archive_method, show_rates, save_rate,
-    delete_rate,
+    show_methods, leave, show_new_method, show_method, save_method, archive_method, show_rates,
+    save_rate, delete_rate,
 )  # fmt: skip

@@ -5,14 +5,14 @@ from litestar import Response, post
 from merkato.admin.http.pages import Pages
 from merkato.admin.store import goods as store
 from merkato.chassis.http import ANYONE
-from merkato.chassis.web import Visit
+from merkato.chassis.web import Visit, local
 
 
 @post("/admin/t/{slug:str}/views", policy=ANYONE)
 async def save_view(slug: str, visit: Visit, pages: Pages) -> Response[str]:
     """Keep the filter that is on under a name."""
     form = visit.form
-    back = f"/admin/t/{slug}?{form.get('query', '')}"
+    back = local(f"/admin/t/{slug}?{form.get('query', '')}", f"/admin/t/{slug}")
     doing = store.save_view(visit.api, slug, form.get("name", ""), form.get("query", ""))
     return await pages.done(visit, back, f"“{form.get('name', '')}” is kept.", doing)
 

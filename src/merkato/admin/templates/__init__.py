@@ -32,7 +32,7 @@ class Templates:
         self._files.globals |= {"asset": asset, **writing, **everywhere}
         self._files.globals |= {"leads": leads, "language": language, "plain": goods.plain}
         self._files.globals |= {"percent": goods.percent, "written": goods.written}
-        self._files.globals |= {"moment_of": goods.moment_of}
+        self._files.globals |= {"moment_of": goods.moment_of, "several": goods.several}
 
     def draw(self, name: str, values: Mapping[str, Any]) -> str:
         """Draw a page."""
