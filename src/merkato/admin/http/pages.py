@@ -72,7 +72,8 @@ class Pages:
         problem = refusal.problem
         said = [str(problem.get("detail") or problem.get("title") or "It was refused.")]
         for error in problem.get("errors") or ():
-            said.append(f"{error.get('pointer', '')}: {error.get('detail', '')}")
+            place = str(error.get("pointer", "")).strip("/ ")
+            said.append(f"{place}: {error.get('detail', '')}" if place else error.get("detail", ""))
         return " ".join(said)
 
     def _around(self, visit: Visit) -> dict[str, Any]:
