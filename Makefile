@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up down logs test test-slow check fix docs bench lock clean
+.PHONY: help install install-dev up up_build down logs test test-slow check fix docs bench lock clean
 
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z_-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## install Merkato and exactly the locked packages into .venv
 
@@ -18,11 +18,16 @@ install-dev: $(VENV)/.installed-dev ## the same, with what tests and checks need
 up: $(VENV)/.installed ## start the shop and stay in the foreground (PORT=8080 for another port)
 	@exec $(BIN)/merkato up $(if $(PORT),--port $(PORT))
 
-down: $(VENV)/.installed ## stop a running shop; its data stay
-	@$(BIN)/merkato down
+up_build: deploy/.env ## build the image and start the shop in containers (docs/containers.md)
+	@$(COMPOSE) up --build --detach
 
-logs: $(VENV)/.installed ## follow the logs of the shop and its engines
-	@$(BIN)/merkato logs --follow
+down: ## stop a running shop, in containers or not; its data stay
+	@if $(IN_CONTAINERS); then $(COMPOSE) down; \
+	else $(MAKE) --no-print-directory install && $(BIN)/merkato down; fi
+
+logs: ## follow the logs of the shop and its engines, in containers or not
+	@if $(IN_CONTAINERS); then $(COMPOSE) logs --follow; \
+	else $(MAKE) --no-print-directory install && $(BIN)/merkato logs --follow; fi
 
 test: check ## check, then run every test (ARGS="-k cart" for some); what was skipped is printed with its reason
 	@$(BIN)/python -m pytest $(ARGS)
@@ -49,6 +54,15 @@ lock: $(VENV)/.installed-dev ## resolve the dependencies of pyproject.toml anew 
 
 clean: ## remove .venv and caches; the shop's data (.merkato) stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+COMPOSE = docker compose --file deploy/compose.yaml
+# Whether containers of ours run; without an engine, or without deploy/.env, none do.
+IN_CONTAINERS = [ -n "$$($(COMPOSE) ps --quiet 2>/dev/null)" ]
+
+deploy/.env:
+	@sed "s/^POSTGRES_PASSWORD=$$/&$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')/" deploy/.env.example > $@
+	@chmod 600 $@
+	@echo "Made deploy/.env with a password of its own; its other lines are yours to change."
 
 LOCK = pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
        --generate-hashes --no-annotate --no-header --no-emit-index-url

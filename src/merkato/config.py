@@ -194,6 +194,30 @@ def api_key() -> str | None:
     return os.environ.get("MERKATO_API_KEY") or None
 
 
+def network() -> str:
+    """Give MERKATO_NETWORK, the containers' network (CIDR), whose proxies the gateway believes."""
+    return os.environ.get("MERKATO_NETWORK") or ""
+
+
+def from_environment() -> Config:
+    """Give what `merkato prepare` shall set up: the file at MERKATO_CONFIG, if one is named.
+
+    Above it counts what the environment says. Raises ValueError where either is wrong.
+    """
+    file = os.environ.get("MERKATO_CONFIG")
+    asked = msgspec.to_builtins(read(Path(file)) if file else Config())
+    for value, place, name in (
+        (os.environ.get("MERKATO_ENVIRONMENT"), asked, "environment"),
+        (os.environ.get("MERKATO_PUBLIC_URL"), asked, "public_url"),
+        (os.environ.get("SMTP_URL"), asked["notifications"], "smtp_url"),
+        (os.environ.get("STRIPE_KEY"), asked["payments"], "stripe_key"),
+        (os.environ.get("STRIPE_WEBHOOK_SECRET"), asked["payments"], "stripe_webhook_secret"),
+    ):
+        if value:
+            place[name] = value
+    return msgspec.convert(asked, Config)
+
+
 def read(path: Path | None = None) -> Config:
     """Read the configuration from the JSON file at `path` or MERKATO_CONFIG.
 

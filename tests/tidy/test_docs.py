@@ -57,7 +57,7 @@ def missing_on_plate(text: str) -> list[str]:
 
 def unlisted(makefile: str) -> list[str]:
     """Name the targets of a Makefile that `make help` does not show."""
-    targets = re.findall(r"^([a-z][a-z-]*):(?!=)(.*)$", makefile, re.M)
+    targets = re.findall(r"^([a-z][a-z_-]*):(?!=)(.*)$", makefile, re.M)
     return [name for name, rest in targets if "## " not in rest]
 
 

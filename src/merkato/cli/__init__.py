@@ -17,6 +17,7 @@ for name, summary in {
     "replay": "Play a file of real invoice lines into the running shop, as orders.",
     "audit": "Check every law over all databases; exit status 1 when one is broken.",
     "serve": "Run the services of a configuration file; what a container runs.",
+    "prepare": "Make what the containers of deploy/compose.yaml need before they start.",
     "nginx": "Print a configuration of nginx for the door of a shop that runs as many processes.",
     "outside": "Run the stand-ins for a card processor and for mail; `up` does in development.",
 }.items():

@@ -105,24 +105,30 @@ def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Chil
         address=f"127.0.0.1:{numbers['mailbox']}",
         ready=ready,
     )
+    return using_stand_ins(settings, kept, "127.0.0.1", numbers), child
+
+
+def using_stand_ins(
+    settings: Config, kept: Secrets, host: str, numbers: Mapping[str, int]
+) -> Config:
+    """Give `settings` that pay, mail and text by the stand-ins at `host`, on these ports."""
     telephones = config.MessageGateway(
-        url=f"http://127.0.0.1:{numbers['telephones']}/messages", secret=kept.gateway_secret
+        url=f"http://{host}:{numbers['telephones']}/messages", secret=kept.gateway_secret
     )
-    settings = msgspec.structs.replace(
+    return msgspec.structs.replace(
         settings,
         payments=msgspec.structs.replace(
             settings.payments,
-            stripe_url=f"http://127.0.0.1:{numbers['processor']}",
+            stripe_url=f"http://{host}:{numbers['processor']}",
             stripe_key=kept.stripe_key,
             stripe_webhook_secret=kept.stripe_webhook_secret,
         ),
         notifications=msgspec.structs.replace(
             settings.notifications,
-            smtp_url=f"smtp://127.0.0.1:{numbers['smtp']}",
+            smtp_url=f"smtp://{host}:{numbers['smtp']}",
             gateways=settings.notifications.gateways or {"sms": telephones, "push": telephones},
         ),
     )
-    return settings, child
 
 
 def one_process(home: Home, settings: Config) -> Child:
@@ -143,12 +149,30 @@ def process_per_service(home: Home, settings: Config) -> list[Child]:
         home.remember_port(name, numbers[name])
     addresses = {name: f"http://127.0.0.1:{number}" for name, number in numbers.items()}
     return [
-        _process(home, name, _alone(settings, name, numbers[name], addresses))
+        _process(
+            home,
+            name,
+            alone(
+                settings,
+                name,
+                addresses,
+                settings.host if name == "gateway" else "127.0.0.1",
+                numbers[name],
+                "127.0.0.1/32",
+            ),
+        )
         for name in (*config.SERVICES, *config.WEB)
     ]
 
 
-def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str]) -> Config:
+def alone(
+    settings: Config, name: str, addresses: Mapping[str, str], host: str, port: int, network: str
+) -> Config:
+    """Give the settings of a service that is a process of its own: its secrets, nobody else's.
+
+    It listens on `host` and `port`, finds the others at `addresses` (URLs by name), and believes
+    proxies of `network` (CIDR) about who is asking: other processes speak for whoever asks them.
+    """
     # payments shows a guest the payment of an order by the order's token, so it has the key too
     own_orders = settings.orders if name in ("orders", "payments") else config.Orders()
     own_payments = settings.payments if name == "payments" else config.Payments()
@@ -160,7 +184,7 @@ def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str])
         settings,
         here=(name,),
         elsewhere={other: url for other, url in addresses.items() if other != name},
-        host=settings.host if name == "gateway" else "127.0.0.1",
+        host=host,
         port=port,
         database_urls=_only(settings.database_urls, name),
         nats_urls=_only(settings.nats_urls, name),
@@ -170,14 +194,10 @@ def _alone(settings: Config, name: str, port: int, addresses: Mapping[str, str])
         broker=settings.broker if name == "broker" else config.Broker(),
         payments=own_payments,
         storefront=own_pages,
-        gateway=_believing_our_own(settings.gateway),
+        gateway=msgspec.structs.replace(
+            settings.gateway, trusted_proxies=(*settings.gateway.trusted_proxies, network)
+        ),
     )
-
-
-def _believing_our_own(gateway: config.Gateway) -> config.Gateway:
-    """Have the gateway believe our own processes, which speak for whoever asks them."""
-    trusted = (*gateway.trusted_proxies, "127.0.0.1/32")
-    return msgspec.structs.replace(gateway, trusted_proxies=trusted)
 
 
 def _only(table: Mapping[str, T], name: str) -> dict[str, T]:

@@ -18,9 +18,16 @@ _SEEDER = UUID("00000000-0000-8000-8000-000000000001")  # whom the shop's record
 _TOKEN_S = 900
 
 
-def seed() -> None:
-    """Put the demo shop's goods into the running shop; a repeat makes what is missing only."""
-    url = places.front_door()
+def seed(*, url: str | None = None) -> None:
+    """Put the demo shop's goods into the running shop; a repeat makes what is missing only.
+
+    Parameters
+    ----------
+    url
+        The shop; the one that runs from MERKATO_HOME without.
+
+    """
+    url = url or places.front_door()
     keys = places.engines().secrets.signing
     token = Tokens("users", keys["users"], {}).sign(
         {"sub": str(_SEEDER), "role": "admin"}, audience=AUDIENCE, seconds=_TOKEN_S

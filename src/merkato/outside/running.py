@@ -1,4 +1,4 @@
-"""Runs the stand-ins: four listeners on 127.0.0.1, in one process, on one loop."""
+"""Runs the stand-ins: four listeners, on 127.0.0.1 unless told otherwise, in one process."""
 
 import asyncio
 import contextlib
@@ -43,6 +43,8 @@ class Outside(msgspec.Struct, frozen=True, kw_only=True):
     webhook_secret: str  # signs webhooks
     webhook_url: str  # where the shop takes them; empty: none are sent
     environment: str  # anything but `development` is refused
+    host: str = HOST  # address all four listen on
+    processor_url: str = ""  # the processor's for browsers; empty: on this machine
 
     def __repr__(self) -> str:
         """Say where, and no secret."""
@@ -76,7 +78,8 @@ async def serve(settings: Outside) -> None:
     ):
         faults, switch = Faults(), Switch()
         webhooks = Webhooks(ledger, settings.webhook_url, settings.webhook_secret)
-        desk = Desk(ledger, webhooks, f"http://{HOST}:{settings.processor_port}")
+        url = settings.processor_url or f"http://{HOST}:{settings.processor_port}"
+        desk = Desk(ledger, webhooks, url)
         api = Api(desk, switch, settings.api_key)
         processor = App(
             [*api.routes(), *Control(desk, switch).routes(), *Pages(desk).routes()],
@@ -87,11 +90,11 @@ async def serve(settings: Outside) -> None:
         telephones = Gateway(settings.gateway_secret)
         gateway = App(telephones.routes(), settled=telephones.settled)
         mailbox = App(Mailbox(mails, faults).routes(), settled=mails.committed)
-        async with smtp.listening(mails, faults, _bound(settings.mailbox_smtp_port)):
+        async with smtp.listening(mails, faults, _bound(settings.host, settings.mailbox_smtp_port)):
             await _until_stopped(
-                _web(processor, settings.processor_port, switch),
-                _web(mailbox, settings.mailbox_port),
-                _web(gateway, settings.gateway_port),
+                _web(processor, settings.host, settings.processor_port, switch),
+                _web(mailbox, settings.host, settings.mailbox_port),
+                _web(gateway, settings.host, settings.gateway_port),
                 webhooks.run(),
                 jobs.run(desk),
             )
@@ -145,10 +148,10 @@ def _signals(told: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _web(app: App, port: int, switch: Switch | None = None) -> None:
+async def _web(app: App, host: str, port: int, switch: Switch | None = None) -> None:
     """Serve HTTP; closed for a while, connections refused, when the switch demands it."""
     while True:
-        listener = _bound(port)
+        listener = _bound(host, port)
         server = Server(
             uvicorn.Config(
                 app,
@@ -182,13 +185,13 @@ async def _web(app: App, port: int, switch: Switch | None = None) -> None:
         await asyncio.sleep(closed_s)
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     """Take the port. Raises OSError that names it."""
     # asyncio turns Nagle's algorithm off only where the protocol is named: else 40 ms an answer
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise OSError(error.errno, f"The stand-ins cannot have port {port}: {error}") from error

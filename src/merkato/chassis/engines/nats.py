@@ -19,15 +19,16 @@ def child(home: Home, kept: Secrets, services: tuple[str, ...]) -> Child:
     port = ports.pick(home.ports().get("nats"))
     home.remember_port("nats", port)
     home.nats.mkdir(exist_ok=True, mode=0o700)
-    configuration = home.run / "nats.conf"
-    write_private(configuration, _configuration(home, kept, services, port).encode())
+    file = home.run / "nats.conf"
+    made = configuration(kept, services, f"127.0.0.1:{port}", str(home.nats))
+    write_private(file, made.encode())
 
     async def ready() -> bool:
         return await answers("127.0.0.1", port)
 
     return Child(
         name="nats",
-        command=(str(program), "--config", str(configuration)),
+        command=(str(program), "--config", str(file)),
         log=home.logs / "nats.log",
         address=f"127.0.0.1:{port}",
         environment={"PATH": "/usr/bin:/bin", "GOMEMLIMIT": "256MiB"},
@@ -54,7 +55,10 @@ async def answers(host: str, port: int) -> bool:
     return False
 
 
-def _configuration(home: Home, kept: Secrets, services: tuple[str, ...], port: int) -> str:
+def configuration(
+    kept: Secrets, services: tuple[str, ...], listen: str, folder: str, monitor: str | None = None
+) -> str:
+    """Write the server's configuration. `listen`, `monitor`: HOST:PORT; `folder`: its streams."""
     wake = {"allow": ["_WAKE.gateway.>"]}  # counts that its replicas tell each other
     users: list[dict[str, object]] = [
         {"user": "admin", "password": kept.nats["admin"]},
@@ -66,11 +70,12 @@ def _configuration(home: Home, kept: Secrets, services: tuple[str, ...], port: i
     ]
     return json.dumps(
         {
-            "listen": f"127.0.0.1:{port}",
+            "listen": listen,
+            **({"http": monitor} if monitor else {}),
             "server_name": "merkato",
             "max_payload": _MESSAGE_BYTES_MAX,
             "jetstream": {
-                "store_dir": str(home.nats),
+                "store_dir": folder,
                 "sync_interval": "always",  # an acknowledged message is on disk
                 "max_file_store": _FILE_STORE_BYTES_MAX,
                 "max_memory_store": _MEMORY_STORE_BYTES_MAX,
