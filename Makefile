@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up up_build down logs test test-slow check fix docs bench lock clean
+.PHONY: help install install-dev up up_build down logs test test-slow check fix diagrams bench lock clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z_-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ fix: $(VENV)/.installed-dev ## format, repair what can be repaired, write the ge
 	@$(BIN)/ruff format .
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python tests/contract/test_access.py
+
+diagrams: $(VENV)/.installed-dev ## draw the diagrams of the pages anew (needs npm and Chromium), then make fix
+	@$(BIN)/python docs/diagrams.py
 
 bench: $(VENV)/.installed-dev ## measure confirmed orders per second (ARGS="--seconds 20")
 	@$(BIN)/python bench/orders.py $(ARGS)

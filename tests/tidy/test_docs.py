@@ -11,6 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from merkato.gateway.documents import guide
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -115,6 +117,15 @@ def test_shell_examples_can_be_parsed(page: Path) -> None:
             ["sh", "-n"], input=block, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_every_diagram_is_drawn_and_no_other() -> None:
+    kept = {file.name for file in (ROOT / "docs/images/diagrams").iterdir()}
+    texts = [
+        text for page in guide.pages().values() for text in guide.DIAGRAM.findall(page.read_text())
+    ]
+    assert kept == {guide.drawing(text) for text in texts}, "run `make diagrams`"
+    assert guide.folder() == ROOT
 
 
 def test_every_service_has_its_door_plate() -> None:

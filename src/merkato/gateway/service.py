@@ -14,6 +14,7 @@ from merkato.chassis.service import Service
 from merkato.config import Config
 from merkato.contracts.problem import Malformed, NotFound, Problem
 from merkato.gateway import pages, routing
+from merkato.gateway.documents import guide
 from merkato.gateway.documents.served import Documents
 from merkato.gateway.headers import FINE, Answers, Fields, Visitors, completed, is_suspect
 from merkato.gateway.limits import Limits
@@ -24,6 +25,10 @@ PAGES = {"storefront", "admin"}
 OWN_PAGES = (  # Swagger UI writes styles into its page
     b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     b"img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+PLAIN_PAGES = (
+    b"default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
+    b"frame-ancestors 'none'"
 )
 READY_S = 3.0  # longest wait for a service to say whether it is ready
 
@@ -131,8 +136,9 @@ class Gateway:
             await answer_problem(NotFound("There is nothing here."), send)
         else:
             media_type, body = page
-            fields = [(b"content-security-policy", OWN_PAGES)] if b"html" in media_type else []
-            if media_type == b"image/svg+xml":  # a drawing of the demo shop
+            policy = PLAIN_PAGES if scope["path"].startswith(guide.AT) else OWN_PAGES
+            fields = [(b"content-security-policy", policy)] if b"html" in media_type else []
+            if media_type == b"image/svg+xml":  # a drawing: of the demo shop, or of a diagram
                 fields.append((b"cache-control", b"public, max-age=3600"))
             await answer_bytes(200, body, media_type, send, fields)
 

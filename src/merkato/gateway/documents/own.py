@@ -43,6 +43,20 @@ OWN_PATHS: dict[str, Any] = {
     ),
     "/docs": _page("docs", "Read this document and try it out.", _HTML),
     "/docs/events": _page("docs_events", "Read what events there are.", _HTML),
+    "/docs/pages": _page("docs_pages", "List the pages that explain the shop.", _HTML),
+    "/docs/pages/{name}": _page(
+        "docs_page", "Read one of these pages.", _HTML,
+        parameters=[
+            {
+                "name": "name", "in": "path", "required": True, "example": "gateway",
+                "schema": {"type": "string"},
+            }
+        ],
+        responses={
+            "200": {"description": "OK", "content": {_HTML: {}, "image/svg+xml": {}}},
+            "404": {"$ref": "#/components/responses/not-found"},
+        },
+    ),
     "/asyncapi.json": _page("asyncapi", "Describe the events.", _JSON, {"type": "object"}),
     "/openapi.json": _page("openapi", "Give this document.", _JSON, {"type": "object"}),
     "/problems/{slug}": _page(

@@ -7,13 +7,14 @@ from importlib.resources import files
 import msgspec
 
 from merkato.chassis.service import Service
-from merkato.gateway.documents import asyncapi, openapi
+from merkato.gateway.documents import asyncapi, guide, openapi
 
 HTML, JSON = b"text/html; charset=utf-8", b"application/json"
 SWAGGER = b"""<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>Requests to this shop</title>
 <link rel="stylesheet" href="/docs/static/swagger-ui/swagger-ui.css">
 <link rel="icon" href="data:,">
+<nav><a href="/docs/pages">Pages</a> <a href="/docs/events">Events</a></nav>
 <div id="swagger"></div>
 <script src="/docs/static/swagger-ui/swagger-ui-bundle.js"></script>
 <script src="/docs/static/docs.js"></script></html>
@@ -39,6 +40,8 @@ class Documents:
         """Give media type and body of a document, None for what is none."""
         if path in self._made:
             return self._made[path]
+        if path == guide.AT or path.startswith(guide.AT + "/"):
+            return await asyncio.to_thread(guide.page, path)
         if path not in PATHS and path.removeprefix(STATIC) not in FILES:
             return None
         made = self._made[path] = await asyncio.to_thread(self._make, path)
