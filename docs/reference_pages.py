@@ -14,7 +14,7 @@ from merkato.chassis.service import Service
 from merkato.config import Config
 from merkato.contracts.event import Event
 from merkato.gateway import pages
-from merkato.gateway.documents import asyncapi, openapi
+from merkato.gateway.documents import asyncapi, collection, openapi
 
 SOURCE = Path(__file__).parents[1] / "src/merkato"
 NOTE = "Made from the code by `make fix`; do not edit.\n"
@@ -54,6 +54,7 @@ def made() -> dict[str, str]:
     shared = {name: part for name, part in whole["components"].items() if name != "schemas"}
     own = openapi.fragment(whole, "gateway")
     found["asyncapi.json"] = _json(asyncapi.document(every))
+    found["merkato.postman_collection.json"] = _json(collection.collection(whole))
     found["openapi/gateway.json"] = _json({**rest, "components": shared, **own})
     return found
 
