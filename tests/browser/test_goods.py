@@ -41,7 +41,7 @@ async def test_a_thousand_products_are_imported_and_bad_rows_are_named(visitor):
         said = "All 1,000 rows are done; 10 could not be imported."
         await page.get_by_text(said).wait_for(timeout=60_000)
         assert await page.locator("#job tbody tr").count() == 10
-        await page.get_by_role("cell", name=f"k-{mark}-7", exact=True).wait_for()
+        await page.get_by_role("cell", name=f"K-{mark}-7", exact=True).wait_for()
         async with page.expect_download() as download:
             await page.get_by_role("link", name="All of it as CSV").click()
         assert (await download.value).suggested_filename.endswith("errors.csv")

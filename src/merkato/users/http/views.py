@@ -9,7 +9,6 @@ from merkato.chassis.db import Database
 from merkato.chassis.http import USER, Page
 from merkato.chassis.tokens import Caller
 from merkato.contracts.problem import Validation
-from merkato.contracts.values import VISIBLE
 from merkato.users.actions import views as actions
 from merkato.users.http.me import own, own_id
 from merkato.users.store import views as store
@@ -18,7 +17,9 @@ from merkato.users.store.views import SavedView
 VIEWS = "/api/v1/me/views"
 VIEW = f"{VIEWS}/{{of:str}}/{{name:str}}"
 ListName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z-]{0,31}\Z")]
-ViewName = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=VISIBLE)]
+# Visible, and neither begun nor ended by a space: people see what a view is called.
+VISIBLE_NAME = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?\Z"
+ViewName = Annotated[str, msgspec.Meta(max_length=60, pattern=VISIBLE_NAME)]
 Query = Annotated[str, msgspec.Meta(max_length=2_000, pattern=r"^[!-~]*\Z")]
 
 
