@@ -5,7 +5,7 @@ import re
 
 import pytest
 from browser.walks import PATIENCE_MS, buy, is_confirmed, log_in, mailed, sell
-from shopping import new_key
+from shopping import PASSWORD, new_key
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -27,6 +27,27 @@ async def test_a_forgotten_password_is_set_anew_by_a_mailed_link(shop, visitor):
         await page.get_by_label("Password", exact=True).fill("five quiet otters at noon")
         await page.get_by_role("button", name="Log in").click()
         await page.get_by_role("heading", name="Your account").wait_for()
+
+
+async def test_another_address_counts_after_its_mailed_link(shop, visitor):
+    email, _ = await shop.member()
+    new = f"new-{email}"
+    async with visitor() as page:
+        await log_in(page, email)
+        await page.goto("/account/profile")
+        await page.get_by_label("New address").fill(new)
+        await page.locator("#proof").fill("wrong")
+        await page.locator("#proof").press("Enter")
+        await page.get_by_text("The current password is wrong.").wait_for()
+        await page.get_by_label("New address").fill(new)
+        await page.locator("#proof").fill(PASSWORD)
+        await page.locator("#proof").press("Enter")
+        await page.get_by_text(f"We sent a link to {new}").wait_for()
+        await page.goto(await mailed(shop, new, r"(\S+/verify-email\S+)"))
+        await page.get_by_role("button", name="Confirm").click()
+        await page.get_by_text("Your address is confirmed.").wait_for()
+        await page.goto("/account/profile")
+        await page.get_by_text(f"Now it is {new}").wait_for()
 
 
 async def test_messages_are_read_and_an_ended_order_is_bought_again(shop, visitor):

@@ -213,6 +213,20 @@ async def test_a_filter_narrows_the_list_and_back_widens_it(visitor):
         assert await page.locator(".card").count() == everything
 
 
+async def test_the_next_page_and_back(visitor):
+    async with visitor() as page:
+        await page.goto("/search?sort=title")
+        first = await page.locator(".card .name").first.inner_text()
+        await page.get_by_role("link", name="Next page").click()
+        await page.wait_for_url("**cursor=*")
+        await page.get_by_role("link", name="Back to the first page").wait_for()
+        assert await page.locator(".card .name").first.inner_text() != first
+        await page.go_back()
+        await page.wait_for_url("**/search?sort=title")
+        await page.get_by_role("link", name="Back to the first page").wait_for(state="hidden")
+        assert await page.locator(".card .name").first.inner_text() == first
+
+
 async def test_a_picture_fills_the_screen_and_escape_closes_it(visitor):
     async with visitor() as page:
         await page.goto(GOODS)

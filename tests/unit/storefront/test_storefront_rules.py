@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from merkato.storefront import domain
-from merkato.storefront.templates import LOCALES, Templates, minor_units, money, texts
+from merkato.storefront.templates import LOCALES, Templates, minor_units, moment, money, texts
 
 FOLDER = Path(domain.__file__).parent
 USED = re.compile(r"""(?:\bt\(|\btext\(visit, |"field\.|_event\()"([a-z0-9_.\-]+)\"""")
@@ -26,6 +26,16 @@ def test_every_text_that_is_asked_for_exists():
         for name in USED.findall(file.read_text()):
             begun = name.endswith(".") and any(one.startswith(name) for one in known)
             assert begun or name in known or f"{name}.one" in known, f"{file.name}: {name}"
+
+
+def test_a_moment_within_a_text_opens_no_door():
+    templates = Templates(lambda name: name)
+    until = moment("2026-11-29T02:05:31+00:00", "en")
+    assert "29 Nov, 02:05 UTC</time>" in until
+    said = templates.text("en", "checkout.price", title="<b>", old=until, new="<i>")
+    assert "&lt;b&gt;" in said
+    assert "<time" in said
+    assert "<i>" not in said
 
 
 def test_plurals_and_values():

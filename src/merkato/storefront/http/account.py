@@ -74,6 +74,22 @@ async def change_password(visit: Visit, pages: Pages) -> Response[str]:
     return see_other("/login")
 
 
+@post("/account/email", policy=ANYONE)
+async def change_email(visit: Visit, pages: Pages) -> Response[str]:
+    """Ask for another e-mail address; the link in the mail to it makes it count."""
+    _known(visit)
+    form = visit.form
+    try:
+        await accounts.change_email(visit.api, form.get("email", ""), form.get("proof", ""))
+    except Refusal as refusal:
+        if refusal.status == 403:
+            errors = {"": pages.text(visit, "account.password.wrong")}
+            return await _draw(visit, pages, "profile", errors)
+        return await _again(visit, pages, "profile", refusal)
+    visit.notice(pages.text(visit, "account.email.asked", email=form.get("email", "")))
+    return see_other("/account/profile")
+
+
 async def _again(
     visit: Visit, pages: Pages, tab: str, refusal: Refusal, **values: Any
 ) -> Response[str]:
@@ -213,7 +229,7 @@ def _known(visit: Visit) -> None:
 
 
 ROUTES = (
-    show_orders, show_profile, change_profile, change_password, show_addresses, add_address,
-    remove_address, show_messages, mark_read, show_preferences, set_preferences, show_privacy,
-    export, erase,
+    show_orders, show_profile, change_profile, change_password, change_email, show_addresses,
+    add_address, remove_address, show_messages, mark_read, show_preferences, set_preferences,
+    show_privacy, export, erase,
 )  # fmt: skip

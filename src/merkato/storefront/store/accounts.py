@@ -67,6 +67,11 @@ async def change_password(api: Api, current: str, new: str) -> None:
     await api.send("POST", f"{ME}/password", {"current_password": current, "password": new})
 
 
+async def change_email(api: Api, email: str, password: str) -> None:
+    """Ask for another address; it counts after its mailed link. Raises Refusal: 403, 422, 429."""
+    await api.send("POST", f"{ME}/email", {"email": email, "password": password})
+
+
 async def addresses(api: Api) -> list[dict[str, Any]]:
     """List the address book."""
     found: list[dict[str, Any]] = (await api.get(f"{ME}/addresses"))["items"]
