@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import shopping
+from browser.walks import PHONE
 from shopping import removed
 
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-PHONE = {"width": 390, "height": 844}
 
 
 @pytest_asyncio.fixture(scope="session")

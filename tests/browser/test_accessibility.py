@@ -7,12 +7,12 @@ from importlib.resources import files
 
 import pytest
 import pytest_asyncio
-from browser.walks import ADMIN, MEMBER, SHOP, STRANGER, go, log_in, make
+from browser.walks import ADMIN, MEMBER, PHONE, SHOP, STRANGER, go, log_in, make
 
 pytestmark = pytest.mark.timeout(400)
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-PHONE, WIDE = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+WIDE = {"width": 1440, "height": 900}
 LOOKS = pytest.mark.parametrize(
     ("theme", "size"), [("light", PHONE), ("dark", WIDE)], ids=["light phone", "dark screen"]
 )

@@ -11,6 +11,7 @@ from browser.walks import (
     FILLED,
     GOODS,
     PATIENCE_MS,
+    PHONE,
     buy,
     fill,
     is_confirmed,
@@ -186,7 +187,10 @@ async def test_the_total_follows_what_is_chosen(visitor):
     async with visitor() as page:
         await to_checkout(page)
         await fill(page)
-        await page.get_by_role("button", name="Buy now for €43.90").wait_for()
+        button = page.get_by_role("button", name="Buy now for €43.90")
+        await button.wait_for()
+        middle = "one => { const box = one.getBoundingClientRect(); return box.y + box.height / 2 }"
+        assert 0 < await button.evaluate(middle) < PHONE["height"]  # nobody has to look for it
         await page.get_by_role("radio", name="Express").check()
         await page.get_by_role("button", name="Buy now for €51.90").wait_for()
         assert await page.get_by_role("radio", name="On account").is_checked()

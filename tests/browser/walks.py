@@ -12,6 +12,7 @@ from shopping import PASSWORD, card, new_key
 FILLED = {"email": "ada@example.org", "name": "Ada Lund", "line1": "1 Harbour Row",
           "postal_code": "28195", "city": "Bremen"}  # fmt: skip
 GOODS = "/p/pepper-mill-turm"
+PHONE = {"width": 390, "height": 844}
 PATIENCE_MS = 30_000  # for what is done after an answer: payments, mails
 
 

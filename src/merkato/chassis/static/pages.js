@@ -14,7 +14,7 @@ addEventListener("htmx:afterSettle", localise);
 // A new page begins at its top, or at what went wrong, also for those who hear it read out.
 addEventListener("htmx:afterSettle", ({ detail }) => {
   if (detail.target !== document.body) return;
-  const begin = document.querySelector("main .notice.bad") || document.getElementById("content");
+  const begin = ["main .notice.bad", "[data-begin]", "#content"].map((one) => document.querySelector(one)).find(Boolean);
   const kept = document.activeElement !== document.body; // what was used is there again
   if (!begin || (kept && begin.id === "content")) return;
   begin.focus({ preventScroll: true });

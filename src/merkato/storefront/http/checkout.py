@@ -190,9 +190,10 @@ async def _draw(
     values["country"] = country
     methods = await carts.shipping_methods(visit, country)
     complete = bool(cart["shipping_method"] and cart["shipping_address"] and cart["contact"])
+    complete = complete and all(line["total_minor"] is not None for line in cart["lines"])
     return await pages.draw(
         visit, "checkout.html", cart=cart, values=values, errors=errors, methods=methods,
-        complete=complete and all(line["total_minor"] is not None for line in cart["lines"]),
+        complete=complete, shown=complete and not errors and values.get("do") == "update",
         book=book, key=values.get("key") or uuid4().hex, labels=LABELS,
     )  # fmt: skip
 
