@@ -7,13 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import aiohttp
-import msgspec
-
 from merkato.chassis import db
 from merkato.chassis.supervisor import CannotStart
 from merkato.chassis.tokens import AUDIENCE, Tokens
 from merkato.cli import places
+from merkato.client import Client, NoAnswer, Refused
 from merkato.users.store import accounts
 
 TOKEN_S = 60  # an access token for making the key, and another for ending it
@@ -57,17 +55,11 @@ async def _call(url: str, admin: str, method: str, path: str, body: object) -> d
     token = Tokens("users", signing, {}).sign(
         {"sub": admin, "role": "admin"}, audience=AUDIENCE, seconds=TOKEN_S
     )
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     try:
-        async with (
-            aiohttp.ClientSession(url.rstrip("/") + "/", headers=headers) as session,
-            session.request(
-                method, f"api/v1/api-keys{path}", data=msgspec.json.encode(body) if body else None
-            ) as response,
-        ):
-            text = await response.read()
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise CannotStart(f"The shop at {url} does not answer: {error}") from error
-    if response.status >= 300:
-        raise CannotStart(f"No API key: {response.status} {text[:300].decode(errors='replace')}")
-    return msgspec.json.decode(text, type=dict[str, Any]) if text else {}
+        async with Client(url, token=token) as shop:
+            answer = await shop.send(method, f"/api/v1/api-keys{path}", body)
+    except NoAnswer as silence:
+        raise CannotStart(f"The shop at {url} does not answer: {silence}") from silence
+    except Refused as refusal:
+        raise CannotStart(f"No API key: {refusal}") from refusal
+    return answer or {}

@@ -28,12 +28,13 @@ from merkato import config
 from merkato.chassis.supervisor import CannotStart
 from merkato.cli import places
 from merkato.cli.api_key import api_key
+from merkato.client import NoAnswer, Refused
 from merkato.replay import files
 from merkato.replay.plan import Plan, plan
 from merkato.replay.report import Report, report
 from merkato.replay.rows import Unfit
 from merkato.replay.running import Counts, Runner, credits_of, limited, orders_of, sales_of
-from merkato.replay.shop import SCOPES, Refused, Shop, Silent
+from merkato.replay.shop import SCOPES, patient
 
 T = TypeVar("T")
 
@@ -91,7 +92,7 @@ def replay(
             counts, said = asyncio.run(_until_stopped(work))
     except (Unfit, OSError) as error:
         raise CannotStart(f"{file}: {error}") from error
-    except (Silent, Refused) as error:
+    except (NoAnswer, Refused) as error:
         raise CannotStart(f"{error}. The same command goes on from there.") from error
     except KeyboardInterrupt:
         notes.print("Stopped. The same command goes on from there.")
@@ -151,7 +152,7 @@ async def _play(
     at_once: int, decimals: int,
 ) -> tuple[Counts, Report]:  # fmt: skip
     steps = limited(made, limit)
-    async with Shop(url, key, at_once=at_once) as shop:
+    async with patient(url, key, at_once=at_once) as shop:
         with _Bar(len(steps)) as bar:
             runner = Runner(shop, made, currency, bar.show, at_once=at_once, speed=speed)
             counts = await runner.run(steps)

@@ -9,6 +9,7 @@ from rich.progress import Progress
 from merkato.chassis.supervisor import CannotStart
 from merkato.chassis.tokens import AUDIENCE, Tokens
 from merkato.cli import places
+from merkato.client import NoAnswer, Refused
 from merkato.demo import seed as demo
 from merkato.demo.seed import Counts
 
@@ -34,7 +35,7 @@ def seed(*, url: str | None = None) -> None:
     )
     try:
         made = asyncio.run(_seed(url, token))
-    except demo.Refused as refusal:
+    except (Refused, NoAnswer) as refusal:
         raise CannotStart(
             f"The demo shop is not complete ({refusal}); merkato seed goes on from there."
         ) from refusal

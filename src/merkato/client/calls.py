@@ -40,6 +40,22 @@ class Client(Wire):
         made: Json = await self.send("POST", f"{API}/products", product, key=key)
         return made
 
+    async def set_prices(self, prices: Mapping[str, object], key: str = "") -> Json:
+        """Set prices of up to 1,000 skus at once."""
+        answer: Json = await self.send("POST", f"{API}/prices", prices, key=key)
+        return answer
+
+    async def stock(self, **wanted: object) -> Json:
+        """Tell what there is of each `sku`; staff see how many pieces."""
+        page: Json = await self.send("GET", f"{API}/stock", query=wanted)
+        return page
+
+    async def adjust_stock(self, sku: str, adjustment: Mapping[str, object], key: str = "") -> Json:
+        """Add pieces (or take them off) and say why."""
+        path = f"{API}/stock/{_segment(sku)}/adjustments"
+        answer: Json = await self.send("POST", path, adjustment, key=key)
+        return answer
+
     async def put_stock(self, sku: str, on_hand: int, key: str = "") -> Json:
         """Say how many pieces of a sku there are."""
         body = {"on_hand": on_hand}
@@ -78,12 +94,25 @@ class Client(Wire):
         page: Json = await self.send("GET", f"{API}/orders", query=wanted)
         return page
 
-    async def cancel_order(self, order_id: str, reason: str | None = None, key: str = "") -> Json:
-        """End an order while nothing is shipped."""
+    async def cancel_order(
+        self, order_id: str, cancellation: Mapping[str, object] | None = None, key: str = ""
+    ) -> Json:
+        """End an order while nothing is shipped, or take `lines` off it."""
         path = f"{API}/orders/{_segment(order_id)}/cancellation"
-        body = {"reason": reason} if reason else {}
-        after: Json = await self.send("POST", path, body, key=key)
+        after: Json = await self.send("POST", path, cancellation or {}, key=key)
         return after
+
+    async def ship(self, order_id: str, shipment: Mapping[str, object], key: str = "") -> Json:
+        """Note that an order was shipped, or some of its lines."""
+        path = f"{API}/orders/{_segment(order_id)}/shipments"
+        after: Json = await self.send("POST", path, shipment, key=key)
+        return after
+
+    async def take_back(self, order_id: str, goods: Mapping[str, object], key: str = "") -> Json:
+        """Announce the return of goods; staff may note at once that they are here."""
+        path = f"{API}/orders/{_segment(order_id)}/returns"
+        announced: Json = await self.send("POST", path, goods, key=key)
+        return announced
 
     async def credit(self, order_id: str, credit: Mapping[str, object], key: str = "") -> Json:
         """Credit lines or an amount of an order; what was paid goes back."""

@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from merkato.chassis.ids import derived_id
+from merkato.client import Client, Refused
 from merkato.replay.back import Taking
 from merkato.replay.plan import Plan, Sale, Step, key
 from merkato.replay.shelves import POSTAGE_ALONE, Shelves, needed
-from merkato.replay.shop import Refused, Shop
 
 CONFIRMED_WITHIN_S = 300.0  # longest wait for an order to be confirmed
 SOON = ("unknown-product", "price-changed")  # orders hears of goods and prices a moment later
@@ -68,20 +68,20 @@ def limited(plan: Plan, limit: int | None) -> Sequence[Step]:
     return steps
 
 
-async def orders_of(shop: Shop, prefix: str) -> dict[str, Order]:
+async def orders_of(shop: Client, prefix: str) -> dict[str, Order]:
     """Map references of this file to the orders that have them."""
-    pages = shop.pages("/orders", reference_prefix=f"{prefix}-")
+    pages = shop.every("/orders", limit=100, reference_prefix=f"{prefix}-")
     found = [msgspec.convert(item, Order) async for item in pages]
     return {order.reference: order for order in found}
 
 
-async def credits_of(shop: Shop, prefix: str) -> dict[str, int]:
+async def credits_of(shop: Client, prefix: str) -> dict[str, int]:
     """Map references of this file to the credits that have them, in minor units."""
-    pages = shop.pages("/credits", reference_prefix=f"{prefix}-")
+    pages = shop.every("/credits", limit=100, reference_prefix=f"{prefix}-")
     return {item["reference"]: item["amount_minor"] async for item in pages}
 
 
-async def sales_of(shop: Shop, plan: Plan, currency: str) -> dict[str, dict[str, int]]:
+async def sales_of(shop: Client, plan: Plan, currency: str) -> dict[str, dict[str, int]]:
     """Read what the shop's reports say of sales by month and by country, in minor units."""
     if not plan.steps:
         return {}
@@ -89,7 +89,7 @@ async def sales_of(shop: Shop, plan: Plan, currency: str) -> dict[str, dict[str,
     found: dict[str, dict[str, int]] = {}
     for by in ("month", "country"):
         query = {**days, "tz": "UTC", "by": by, "reference_prefix": f"{plan.prefix}-"}
-        rows = shop.pages("/reports/sales", **query)
+        rows = shop.every("/reports/sales", limit=100, **query)
         found[by] = {
             item["key"]: item["sales_minor"] async for item in rows if item["currency"] == currency
         }
@@ -100,7 +100,7 @@ class Runner:
     """One run over the steps of a plan. `speed`: seconds of the file per second, None: no limit."""
 
     def __init__(
-        self, shop: Shop, plan: Plan, currency: str, progress: Progress,
+        self, shop: Client, plan: Plan, currency: str, progress: Progress,
         *, at_once: int, speed: float | None = None,
     ) -> None:  # fmt: skip
         self.shop, self.plan, self.currency, self.progress = shop, plan, currency, progress
@@ -113,7 +113,7 @@ class Runner:
         self._done = 0
 
     async def run(self, steps: Sequence[Step]) -> Counts:
-        """Do what of the steps was not done before. Raises Silent; what was refused is counted."""
+        """Do what of the steps was not done before. Raises NoAnswer; refusals are counted."""
         orders = await orders_of(self.shop, self.plan.prefix)
         credited = await credits_of(self.shop, self.plan.prefix)
         self._ids = {reference: order.id for reference, order in orders.items()}
@@ -169,7 +169,7 @@ class Runner:
         until = time.monotonic() + CONFIRMED_WITHIN_S
         pause = LOOK_S
         while time.monotonic() < until:
-            page = await self.shop.get("/orders", status="placed", limit=max(most, 1))
+            page = await self.shop.list_orders(status="placed", limit=max(most, 1))
             if len(page["items"]) <= most and (most == 0 or page["next_cursor"] is None):
                 return
             await asyncio.sleep(pause)
@@ -193,7 +193,7 @@ class Runner:
         body, until = order_body(sale, self.plan.prefix, self.currency), time.monotonic() + KNOWN_S
         while True:
             try:
-                placed = await self.shop.send("POST", "/orders", body, key(sale.reference))
+                placed = await self.shop.place_order(body, key(sale.reference))
                 break
             except Refused as refusal:
                 if refusal.slug not in SOON or time.monotonic() > until:
@@ -206,7 +206,7 @@ class Runner:
     async def _placed_before(self, sale: Sale, refusal: Refused) -> dict[str, Any]:
         """Give the order that has this reference: a run before was cut off while placing it."""
         if refusal.slug == "state-conflict":
-            page = await self.shop.get("/orders", reference=sale.reference)
+            page = await self.shop.list_orders(reference=sale.reference)
             if page["items"]:
                 return dict(page["items"][0])
         raise refusal
@@ -217,36 +217,36 @@ class Runner:
             self.counts.refused[taking.reference] = why
             return
         order = await self._confirmed(self._ids[taking.sale])
-        path, name = f"/orders/{order['id']}", key(taking.reference)
+        order_id, name = order["id"], key(taking.reference)
         about = {"reference": taking.reference, "reference_time": taking.at}
         try:
             match taking.way:
                 case "cancellation":
                     body = about | {"lines": _lines(order, taking), "shipping": "keep"}
-                    await self.shop.send("POST", f"{path}/cancellation", body, name)
+                    await self.shop.cancel_order(order_id, body, name)
                 case "return":
                     if order["fulfilment_status"] in ("unfulfilled", "partial"):
-                        await self.shop.send("POST", f"{path}/shipments", {}, _shipping(taking))
+                        await self.shop.ship(order_id, {}, _shipping(taking))
                     lines = _lines(order, taking)
                     body = about | {"lines": lines, "received": True, "shipping": "keep"}
-                    await self.shop.send("POST", f"{path}/returns", body, name)
+                    await self.shop.take_back(order_id, body, name)
                 case "credit":
                     body = about | _money(order, taking)
-                    await self.shop.send("POST", f"{path}/credits", body, name)
+                    await self.shop.credit(order_id, body, name)
         except Refused as refusal:
             if refusal.slug != "state-conflict" or not await self._taken(taking):
                 raise
         self.counts.taken_back += 1
 
     async def _taken(self, taking: Taking) -> bool:
-        page = await self.shop.get("/credits", reference_prefix=taking.reference)
-        return bool(page["items"])
+        found = self.shop.every("/credits", reference_prefix=taking.reference)
+        return [one async for one in found] != []
 
     async def _confirmed(self, order_id: str) -> Mapping[str, Any]:
         """Wait until an order is confirmed; what is not placed is shown as it is."""
         until, pause = time.monotonic() + CONFIRMED_WITHIN_S, LOOK_S
         while True:
-            order = await self.shop.get(f"/orders/{order_id}")
+            order = await self.shop.get_order(order_id)
             if order["status"] != "placed" or time.monotonic() > until:
                 return order
             await asyncio.sleep(pause)

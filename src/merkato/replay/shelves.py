@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from merkato.client import Client, Refused
 from merkato.replay.plan import Sale, key
 from merkato.replay.prices import Good, PriceChange
-from merkato.replay.shop import Refused, Shop
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def needed(sales: Iterable[Sale]) -> Counter[str]:
 class Shelves:
     """Goods and stock of a shop, filled as far as orders need them."""
 
-    def __init__(self, shop: Shop, prefix: str, currency: str) -> None:
+    def __init__(self, shop: Client, prefix: str, currency: str) -> None:
         self.shop, self.prefix, self.currency = shop, prefix, currency
         self._run = secrets.token_hex(4)  # the next run may have to add as much once more
 
@@ -58,24 +58,24 @@ class Shelves:
             some = last[start : start + PRICES_AT_ONCE]
             rows = [{"sku": one.sku, **self._row(one.unit_minor)} for one in some]
             name = f"{self.prefix}-prices-{self._run}-{changes[-1].day}-{start}"
-            await self.shop.send("POST", "/prices", {"items": rows}, key(name))
+            await self.shop.set_prices({"items": rows}, key(name))
 
     async def _stock(self, skus: Sequence[str]) -> dict[str, int]:
         """Ask how many pieces are free; a sku that is not named is not known."""
         found: dict[str, int] = {}
         for start in range(0, len(skus), ASKED_AT_ONCE):
-            page = await self.shop.get("/stock", sku=list(skus[start : start + ASKED_AT_ONCE]))
+            page = await self.shop.stock(sku=skus[start : start + ASKED_AT_ONCE])
             found |= {item["sku"]: item["free"] for item in page["items"]}
         return found
 
     async def _put(self, sku: str, pieces: int) -> None:
         name = f"{self.prefix}-stock-{self._run}-{sku}"
-        await self.shop.send("PUT", f"/stock/{sku}", {"on_hand": pieces}, key(name))
+        await self.shop.put_stock(sku, pieces, key(name))
 
     async def _add(self, sku: str, pieces: int) -> None:
         body = {"delta": pieces, "reason": f"replay of {self.prefix}", "received": True}
         name = f"{self.prefix}-stock-{self._run}-{sku}"
-        await self.shop.send("POST", f"/stock/{sku}/adjustments", body, key(name))
+        await self.shop.adjust_stock(sku, body, key(name))
 
     async def _make(self, good: Good | None, sku: str) -> bool:
         """Make a product of one sku. False where it was there already."""
@@ -93,7 +93,7 @@ class Shelves:
             ],
         }
         try:
-            await self.shop.send("POST", "/products", body, key(f"{self.prefix}-goods-{sku}"))
+            await self.shop.create_product(body, key(f"{self.prefix}-goods-{sku}"))
         except Refused as refusal:
             if refusal.status == 409:
                 return False
