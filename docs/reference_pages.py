@@ -29,6 +29,7 @@ CREATE = re.compile(
 )
 ADD = re.compile(r"alter table (?:only )?(\w+)\s+(.*?);", re.S)
 COLUMN = re.compile(r"^ {4}(?:add column )?([a-z_]+)\s+(.+?),?\s*(?:-- ?(.*))?$")
+ADDS = "add column"
 NOT_COLUMNS = {"primary", "unique", "check", "constraint", "foreign", "exclude"}
 
 
@@ -164,7 +165,8 @@ def _tables(folder: Path) -> dict[str, tuple[str, list[tuple[str, str, str]]]]:
             found[table] = (said.strip(), list(_columns(body)))
         for table, body in ADD.findall(text):
             if table in found:
-                lines = (line for line in body.splitlines() if "add column" in line)
+                parts = re.split(r",\s*(?=add column)", body)  # several may stand on one line
+                lines = (line for part in parts for line in part.splitlines() if ADDS in line)
                 found[table][1].extend(_columns("\n".join("    " + line.strip() for line in lines)))
     return found
 
