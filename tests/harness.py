@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import documented
 import msgspec
 from joserfc.jwk import OKPKey
 
@@ -80,6 +81,7 @@ class Client:
 
         raw = [(name.lower().encode(), value.encode()) for name, value in sent.items()]
         status, answer = await ask.call(noting, method, path, raw, content)
+        documented.check(method, path, status, found.get("content-type"), answer)
         return Answer(status, found, answer)
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import aiohttp
 import asyncpg
+import documented
 import msgspec
 from harness import Answer, eventually
 
@@ -121,7 +122,11 @@ class Shop:
             timeout=aiohttp.ClientTimeout(total=timeout_s),
         ) as response:  # fmt: skip
             found = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, found, await response.read())
+            answer = Answer(response.status, found, await response.read())
+        if not path.startswith("http"):
+            kind = found.get("content-type")
+            documented.check(method, path, answer.status, kind, answer.body)
+        return answer
 
     async def ok(self, method, path, body=None, **more):
         """Send a request that has to succeed; give its answer, decoded."""

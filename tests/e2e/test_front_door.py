@@ -3,9 +3,14 @@
 import asyncio
 from uuid import uuid4
 
+import documented
 import msgspec
 import pytest
-from e2e.test_bad_input import is_problem
+from e2e.test_access import concrete, routes
+from e2e.test_access_matrix import filled
+from e2e.test_bad_input import in_turn, is_problem
+
+from merkato.chassis.http import SERVICE
 
 CROOKED = [
     "/api/v1/orders/..%2f..%2fmetrics", "/api/v1/%2e%2e/readyz", "/api/v1/..;/admin",
@@ -91,8 +96,46 @@ async def test_what_is_not_ready_is_told_in_one_place(shop):
     is_problem(await shop("GET", "/api/v1/reservations/" + str(uuid4()), token=shop.admin))
 
 
+def allowed(answer):
+    return {one.strip() for one in answer.headers["allow"].split(",")}
+
+
 async def test_whoever_asks_is_told_which_methods_there_are(shop):
-    for path in ("/api/v1/orders", "/api/v1/stock", f"/api/v1/carts/{uuid4()}"):
-        told = await shop("OPTIONS", path)
+    """Exactly those of the document, from OPTIONS and from 405, for every path there is."""
+
+    async def ask(path, methods):
+        where = filled(path)
+        told = await shop("OPTIONS", where)
         assert told.status == 204, told
-        assert "OPTIONS" in told.headers["allow"]
+        known = {one.upper() for one in methods}
+        implied = {"HEAD"} if "GET" in known and not path.endswith("/stream") else set()
+        assert allowed(told) == known | implied | {"OPTIONS"}, path
+        for other in {"GET", "POST", "PUT", "PATCH", "DELETE"} - known:
+            refused = await shop(other, where, token=shop.admin)
+            assert refused.status == 405, (other, path, refused)
+            assert allowed(refused) == allowed(told), (other, path)
+
+    paths = documented.document()["paths"]
+    assert len(paths) > 100
+    known = {"/problems/{slug}": "/problems/not-found"}
+    await in_turn(ask, [(known.get(path, path), methods) for path, methods in paths.items()])
+
+
+async def test_what_is_for_services_only_has_no_methods_either(shop):
+    hidden = {path for _, path, policy in routes() if policy == SERVICE}
+    hidden -= {path for _, path, policy in routes() if policy != SERVICE}
+    assert len(hidden) > 3
+    for path in hidden:
+        for method in ("OPTIONS", "HEAD", "GET", "POST", "PUT", "PATCH", "DELETE"):
+            answer = await shop(method, concrete(path), token=shop.admin)
+            assert answer.status == 404, (method, path, answer)
+            assert "allow" not in answer.headers
+
+
+async def test_heads_are_those_of_gets_without_their_bodies(shop):
+    for path in ("/ping", "/readyz", "/openapi.json", "/api/v1/products", "/api/v1/me"):
+        whole, head = await shop("GET", path), await shop("HEAD", path)
+        assert (head.status, head.body) == (whole.status, b""), path
+        assert head.headers["content-type"] == whole.headers["content-type"]
+    missing = await shop("HEAD", "/api/v1/nothing")
+    assert missing.status == 404

@@ -10,6 +10,7 @@ from merkato.contracts.problem import RateLimited
 from merkato.gateway.headers import Answers, Visitors, completed, is_suspect
 from merkato.gateway.limits import Limits
 from merkato.gateway.routing import is_canonical
+from merkato.gateway.service import front
 
 FEW = Gateway(
     unlimited=(), address_per_s=0.01, address_burst=5, principal_per_s=0.01, principal_burst=3,
@@ -167,3 +168,23 @@ def test_paths_that_can_be_read_in_two_ways(path):
 )
 def test_paths_that_cannot(path):
     assert is_canonical(path.encode())
+
+
+async def test_measurements_are_for_our_own_networks():
+    config = Config(here=("gateway",), gateway=Gateway(unlimited=("127.0.0.0/8",)))
+    door = front(config, {}, {})
+    for address, status in (("127.0.0.1", 200), ("203.0.113.5", 404)):
+        sent = []
+
+        async def send(message, sent=sent):
+            sent.append(message)
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        scope = {
+            "type": "http", "method": "GET", "path": "/metrics", "raw_path": b"/metrics",
+            "query_string": b"", "headers": [], "client": (address, 1), "state": {},
+        }  # fmt: skip
+        await door(scope, receive, send)
+        assert sent[0]["status"] == status, address

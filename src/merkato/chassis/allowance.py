@@ -11,7 +11,13 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import ControllerRouterHandler
 
 BODY_MAX_BYTES = 1_048_576
+STREAM = "/stream"  # how the paths end whose answers last as long as their readers
 PARAMETER = re.compile(r"\{[^}]+\}")
+
+
+def pattern_of(path: str) -> str:
+    """Write a route's path as a regular expression; a parameter is one segment."""
+    return "[^/]+".join(re.escape(part) for part in PARAMETER.split(path))
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +44,7 @@ class Allowances:
             assert isinstance(route, BaseRouteHandler)
             allowance: Allowance = route.opt.get("allowance", USUAL)
             for path in route.paths if allowance is not USUAL else ():
-                pattern = re.compile(
-                    "[^/]+".join(re.escape(part) for part in PARAMETER.split(path)) + r"/?\Z"
-                )
+                pattern = re.compile(pattern_of(path) + r"/?\Z")
                 for method in getattr(route, "http_methods", ()):
                     self._found.setdefault(str(method), []).append((pattern, allowance))
 

@@ -12,7 +12,8 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import DependencyKwarg, KwargDefinition, ParameterKwarg
 
-from merkato.chassis import edge, http
+from merkato.chassis import edge, http, strict
+from merkato.chassis.allowance import USUAL
 from merkato.contracts import problem as problems
 
 PATH_PARAMETER = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
@@ -25,7 +26,7 @@ EVERYWHERE = (
     problems.UpstreamTimeout,
 )  # fmt: skip
 WITH_BODY = (
-    edge.RequestTimeout, edge.PayloadTooLarge, http.UnsupportedMediaType, problems.Validation,
+    edge.RequestTimeout, edge.PayloadTooLarge, strict.UnsupportedMediaType, problems.Validation,
 )  # fmt: skip
 
 
@@ -49,10 +50,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     policy: str
     text: str  # the docstring
     given: Sequence[Given]
-    body: Any  # type of the JSON body; None without one
-    takes: str  # media type of the body
+    reads: Mapping[str, Any]  # types of the body by media type, None for bytes; empty without one
     example: Any  # of a body; None: one is made from the type
-    answer: Any  # type of the JSON answer; None without one, object where nobody said
+    answers: Mapping[str, Any]  # types of JSON by media type; object where nobody said
     statuses: Sequence[int]  # of success, the usual one first
     produces: Sequence[str]  # media types of success, the usual one first
     problems: Sequence[type[problems.Problem]]  # by status and slug
@@ -87,15 +87,18 @@ def _operation(service: str, route: HTTPRouteHandler, method: str, path: str) ->
     taken = [_settle(one, needs_key, not creates) for one in given if one is not None]
     body = form.parameters["data"].annotation if "data" in form.parameters else None
     policy = str(route.opt.get("policy"))
+    answer = route.opt.get("answers", _answer(form.return_annotation))
+    produces = route.opt.get("produces", ("application/json",))
     if in_path:
         found.add(problems.NotFound)
     if not needs_key:
         found.discard(problems.KeyMissing)
     if any(one.place != "header" for one in taken):
         found.add(problems.Validation)
-    found.update(EVERYWHERE, WITH_BODY if method in http.HAS_BODY else ())
-    if policy.startswith("staff:"):
+    found.update(EVERYWHERE, WITH_BODY if method in strict.HAS_BODY else ())
+    if policy not in (http.ANYONE, http.SIGNED):
         found.add(problems.Forbidden)
+    found.update(route.opt.get("problems", ()))
     return Operation(
         service=service,
         name=work.__name__,
@@ -104,12 +107,11 @@ def _operation(service: str, route: HTTPRouteHandler, method: str, path: str) ->
         policy=policy,
         text=inspect.getdoc(work) or "",
         given=taken,
-        body=body,
-        takes="*/*" if route.opt.get("media_type") == "any" else "application/json",
+        reads=_reads(route, method, body),
         example=route.opt.get("example"),
-        answer=route.opt.get("answers", _answer(form.return_annotation)),
+        answers=answer if isinstance(answer, Mapping) else _of_json(produces, answer),
         statuses=(route.status_code or HTTPStatus.OK, *route.opt.get("also", ())),
-        produces=route.opt.get("produces", ("application/json",)),
+        produces=produces,
         problems=sorted(found, key=lambda kind: (kind.status, kind.slug)),
     )
 
@@ -122,6 +124,24 @@ def _answer(annotation: Any) -> Any:
         return None
     is_response = isinstance(annotation, type) and issubclass(annotation, Response)
     return object if is_response or annotation in (bytes, Any) else annotation
+
+
+def _reads(route: HTTPRouteHandler, method: str, body: Any) -> Mapping[str, Any]:
+    if body is not None:
+        return {"application/json": body}
+    allowed = route.opt.get("allowance", USUAL).media_types
+    is_upload = method in strict.HAS_BODY and allowed != USUAL.media_types
+    read: Mapping[str, Any] = route.opt.get("reads", dict.fromkeys(allowed) if is_upload else {})
+    return read
+
+
+def _of_json(produces: Sequence[str], answer: Any) -> dict[str, Any]:
+    return {} if answer is None else {kind: answer for kind in produces if is_json(kind)}
+
+
+def is_json(media_type: str) -> bool:
+    """Tell whether a media type is JSON, under whatever name; lines of JSON are not."""
+    return media_type == "application/json" or media_type.endswith("+json")
 
 
 def _given(parameter: inspect.Parameter, in_path: set[str]) -> Given | None:

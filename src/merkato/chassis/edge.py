@@ -10,9 +10,9 @@ import msgspec
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from merkato.chassis.allowance import USUAL, Allowance, Allowances
+from merkato.chassis.allowance import STREAM, USUAL, Allowance, Allowances
 from merkato.chassis.ask import INSIDE, App
-from merkato.chassis.http import problem_body
+from merkato.chassis.http import MethodNotAllowed, problem_body
 from merkato.chassis.ids import new_id
 from merkato.chassis.telemetry import REQUESTS, Load, metrics
 from merkato.contracts.problem import Malformed, Problem, UpstreamTimeout, Validation
@@ -22,7 +22,6 @@ log = structlog.get_logger()
 URI_MAX_BYTES = 8_192
 RECEIVE_S = 10.0  # a body must have arrived by then; of a streamed one, each part
 DEADLINE_S = 10.0  # every request ends within this, but streams
-STREAM = "/stream"  # how the paths of those end
 SLOW_S = 20.0  # how long a stream waits for a reader that takes nothing
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,80}\Z")
 ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -85,8 +84,9 @@ def edge(
 
         bind_contextvars(request_id=request_id)  # each request has a context of its own
         if scope["path"] in ("/livez", "/readyz", "/metrics"):
-            await _tell(scope["path"], ready, sending)
+            await _tell(scope, ready, sending)
             return
+        scope = _as_get(scope)
         if scope["path"].endswith(STREAM):  # lasts as long as its reader: no part of the load
             await _guarded(app, scope, receive, sending)
             return
@@ -236,12 +236,21 @@ def _replay(body: bytes, receive: Any) -> Any:
     return replaying
 
 
-async def _tell(path: str, ready: Ready, send: Any) -> None:
+def _as_get(scope: Any) -> Any:
+    """Read a HEAD as the GET whose body the server leaves out (RFC 9110, 9.3.2)."""
+    is_head = scope["method"] == "HEAD" and not scope["path"].endswith(STREAM)
+    return {**scope, "method": "GET"} if is_head else scope
+
+
+async def _tell(scope: Any, ready: Ready, send: Any) -> None:
     """Answer the questions of those who watch over us.
 
     Without its broker a service still accepts what it is asked (the outbox keeps what it says), so
     it is degraded, but ready.
     """
+    path = scope["path"]
+    if await refused_to_write(scope, send):
+        return
     if path == "/metrics":
         await answer_bytes(200, metrics(), b"text/plain; version=0.0.4", send)
         return
@@ -250,6 +259,19 @@ async def _tell(path: str, ready: Ready, send: Any) -> None:
     status = "not ready" if fatal else "degraded" if wrong else "ok"
     body = msgspec.json.encode({"status": status, "reasons": wrong})
     await answer_bytes(503 if fatal else 200, body, b"application/json", send)
+
+
+async def refused_to_write(scope: Any, send: Any) -> bool:
+    """Answer a request for what can only be read, if it wants anything else."""
+    if scope["method"] in ("GET", "HEAD"):
+        return False
+    allow = "GET, HEAD, OPTIONS"
+    if scope["method"] == "OPTIONS":
+        await answer_bytes(204, b"", b"text/plain", send, [(b"allow", allow.encode())])
+    else:
+        refusal = MethodNotAllowed("This can only be read.", headers={"Allow": allow})
+        await answer_problem(refusal, send)
+    return True
 
 
 async def answer_problem(problem: Problem, send: Any) -> None:

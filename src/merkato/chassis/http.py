@@ -26,10 +26,11 @@ from litestar.params import Parameter
 from litestar.types import ControllerRouterHandler
 from msgspec.structs import astuple
 
-from merkato.chassis.allowance import USUAL
+from merkato.chassis.allowance import STREAM, pattern_of
 from merkato.chassis.db import house_is_down
 from merkato.chassis.idempotency import Answer
 from merkato.chassis.keys import ApiKeys, shown_key
+from merkato.chassis.strict import StrictRequest, check_media_type, check_query
 from merkato.chassis.tokens import Caller, Tokens
 from merkato.contracts.problem import (
     DependencyUnavailable,
@@ -50,10 +51,11 @@ Routes = Sequence[ControllerRouterHandler]
 
 # What a route declares beside its path and its types, as keywords of its decorator:
 #   policy=    who may call it; a route without one fails the build (`app` raises)
-#   answers=   the type of its JSON where it returns bytes
+#   answers=   the type of its JSON where it returns bytes; several: by media type
 #   also=      statuses of success beside status_code
+#   problems=  what it answers beside those that its code names, such as a library's
 #   example=   a body for the documents, where one made from the type would not do
-#   media_type="any", produces=   what else than JSON it reads and writes
+#   media_type="any", reads=, produces=   what else than JSON it reads and writes
 # Policies:
 ANYONE = "anyone"  # whoever; the handler looks whose things are asked for
 USER = "user"  # a person who has logged in
@@ -76,7 +78,6 @@ IfMatch = Annotated[str | None, Parameter(header="If-Match")]
 Limit = Annotated[int, Parameter(ge=1, le=100)]
 Cursor = Annotated[str | None, Parameter(max_length=500)]
 BIGINT_MAX = 2**63 - 1
-HAS_BODY = {"POST", "PUT", "PATCH"}
 PHRASES = {one.value: one.phrase for one in HTTPStatus}
 
 
@@ -148,30 +149,6 @@ def respond(answer: Answer) -> Response[bytes]:
     )
 
 
-class StrictRequest(Request[Any, Any, Any]):
-    """A request whose JSON body is decoded once, strictly, as the type the route declares."""
-
-    async def json(self) -> Any:
-        """Decode the body. Raises Malformed, and Validation with a pointer."""
-        decoder = _decoder(self.route_handler)
-        try:
-            return decoder.decode(await self.body())
-        except msgspec.ValidationError as error:
-            raise Validation.read(str(error)) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Malformed("The body is not JSON.") from error
-
-
-_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
-
-
-def _decoder(handler: Any) -> msgspec.json.Decoder[Any]:
-    if handler not in _decoders:
-        field = handler.parsed_fn_signature.parameters["data"]
-        _decoders[handler] = msgspec.json.Decoder(field.annotation, strict=True)
-    return _decoders[handler]
-
-
 def policies(routes: Routes) -> dict[tuple[str, str], str]:
     """Map (method, path) to the policy each route declares. Raises ValueError for one without."""
     found = {}
@@ -186,23 +163,50 @@ def policies(routes: Routes) -> dict[tuple[str, str], str]:
     return found
 
 
+class Methods:
+    """Which methods each path has for those who ask; what is for services only is not told."""
+
+    def __init__(self, routes: Routes) -> None:
+        found: dict[str, set[str]] = {}
+        for (method, path), policy in policies(routes).items():
+            found.setdefault(pattern_of(path), set()).update(() if policy == SERVICE else (method,))
+        # fewest parameters first: the framework, too, prefers a segment as it is written
+        ordered = sorted(found, key=lambda pattern: (pattern.count("[^/]+"), pattern))
+        self._found = [(re.compile(pattern + r"/?\Z"), found[pattern]) for pattern in ordered]
+
+    def allow(self, path: str) -> str:
+        """Give the Allow of a path that is there. Raises NotFound where nothing is for others."""
+        methods = next((known for one, known in self._found if one.match(path)), None)
+        if not methods:
+            raise NotFound("There is nothing here.")
+        read = "GET" in methods and not path.endswith(STREAM)
+        return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if read else set())))
+
+
 def app(routes: Routes, tokens: Tokens, keys: ApiKeys, provides: Mapping[str, object]) -> Litestar:
     """Build a service's application; `provides` are arguments that its routes may name."""
-    policies(routes)
+    methods = Methods(routes)
 
-    async def check(request: Request[Any, Any, Any]) -> None:
-        if request.method == "OPTIONS":  # the framework's own answer: which methods there are
-            return
+    async def check(request: Request[Any, Any, Any]) -> Response[None] | None:
+        if request.method == "OPTIONS":
+            allow = {"Allow": methods.allow(request.scope["path"])}
+            return Response(None, status_code=204, headers=allow)
         shown = request.headers.get("authorization")
         key = shown_key(shown)
         caller = await keys.caller(key) if key else tokens.caller(shown)
         request.scope["caller"] = caller  # type: ignore[typeddict-unknown-key]
         permit(caller, request.route_handler.opt["policy"])
-        _check_media_type(request)
+        check_media_type(request)
+        if request.scope["query_string"]:
+            check_query(request)
+        return None
 
     def who(request: Request[Any, Any, Any]) -> Caller:
         caller: Caller = request.scope["caller"]  # type: ignore[typeddict-item]
         return caller
+
+    def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+        return _answer_framework(request, error, methods)
 
     return Litestar(
         route_handlers=[bound(route, provides) for route in routes],
@@ -212,7 +216,7 @@ def app(routes: Routes, tokens: Tokens, keys: ApiKeys, provides: Mapping[str, ob
         request_max_body_size=None,  # the edge of the service has counted
         exception_handlers={
             Problem: lambda _, problem: problem_response(problem),
-            HTTPException: _answer_framework,
+            HTTPException: framework,
             Exception: _answer_error,
         },
         openapi_config=None,
@@ -257,27 +261,6 @@ def permit(caller: Caller, policy: str) -> None:
     raise Forbidden(f"Your {'key' if caller.kind == 'key' else 'account'} may not do this.")
 
 
-def _check_media_type(request: Request[Any, Any, Any]) -> None:
-    if request.method not in HAS_BODY or request.route_handler.opt.get("media_type") == "any":
-        return
-    given = request.headers.get("content-type")
-    if "transfer-encoding" not in request.headers and (
-        request.headers.get("content-length", "0") == "0"  # nothing is sent, of whatever type
-    ):
-        return
-    media_type, _, parameters = (given or "").partition(";")
-    charset = parameters.partition("charset=")[2].strip().strip('"').lower()
-    taken = request.route_handler.opt.get("allowance", USUAL).media_types
-    if media_type.strip().lower() not in taken or charset not in ("", "utf-8"):
-        raise UnsupportedMediaType(f"Send the body as {' or '.join(taken)} in UTF-8.")
-
-
-class UnsupportedMediaType(Problem):
-    """The body is not of a type this route reads."""
-
-    slug, status, title = "unsupported-media-type", 415, "Unsupported media type"
-
-
 class MethodNotAllowed(Problem):
     """The path exists, this method does not."""
 
@@ -314,7 +297,9 @@ def problem_response(problem: Problem) -> Response[bytes]:
     )
 
 
-def _answer_framework(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def _answer_framework(
+    request: Request[Any, Any, Any], error: HTTPException, methods: Methods
+) -> Response[bytes]:
     match error:
         case ValidationException():
             extra = [entry for entry in error.extra or [] if isinstance(entry, dict)]
@@ -324,15 +309,22 @@ def _answer_framework(_: Request[Any, Any, Any], error: HTTPException) -> Respon
             ]
             problem: Problem = Validation("The request has mistakes.", errors=errors)
         case MethodNotAllowedException():
-            allow = {name.title(): value for name, value in (error.headers or {}).items()}
-            problem = MethodNotAllowed("This path has other methods.", headers=allow)
+            problem = _not_allowed(methods, request.scope["path"])
         case NotFoundException():
             problem = NotFound("There is nothing here.")
         case ClientException():
             problem = Malformed("The request cannot be read.")
         case _:
-            return _answer_error(_, error)
+            return _answer_error(request, error)
     return problem_response(problem)
+
+
+def _not_allowed(methods: Methods, path: str) -> Problem:
+    try:
+        allow = methods.allow(path)
+    except NotFound as nothing:
+        return nothing
+    return MethodNotAllowed("This path has other methods.", headers={"Allow": allow})
 
 
 def _answer_error(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

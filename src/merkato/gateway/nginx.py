@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from merkato.chassis import edge, http
-from merkato.chassis.allowance import BODY_MAX_BYTES, USUAL, Allowances
+from merkato.chassis.allowance import BODY_MAX_BYTES, PARAMETER, STREAM, USUAL, Allowances
 from merkato.chassis.service import Service
 from merkato.chassis.web import FORM_MAX_BYTES
 from merkato.config import Config
@@ -204,7 +204,7 @@ def _refusals() -> list[str]:
 
 def _pattern(path: str) -> str:
     """Write a route's path as a regular expression of nginx."""
-    parts = [part.replace(".", r"\.") for part in routing.PARAMETER.split(path)]
+    parts = [part.replace(".", r"\.") for part in PARAMETER.split(path)]
     return "^" + "[^/]+".join(parts) + "/?$"
 
 
@@ -227,7 +227,7 @@ def _special(services: Mapping[str, Service]) -> list[tuple[str, str, str]]:
         allowances = Allowances(one.routes)
         for method, path in http.policies(one.routes):
             allowance = allowances.of(method, path)
-            if path.endswith(edge.STREAM):
+            if path.endswith(STREAM):
                 found[_pattern(path)] = (name, "proxy_buffering off; proxy_read_timeout 1h;")
             elif allowance is not USUAL and method in WITH_BODY:
                 found[_pattern(path)] = (

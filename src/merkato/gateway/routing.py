@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from merkato.chassis import http
+from merkato.chassis.allowance import pattern_of
 from merkato.chassis.service import Service
 
-PARAMETER = re.compile(r"\{[^}]+\}")
 # Empty and dotted segments, their spellings, once more encoded ones, overlong UTF-8.
 UNSAFE = re.compile(
     rb"//|/\.{1,2}(?:[/;]|$)|\\|%(?:25)*(?:2[ef]|5c|00)|%c[01]|[\x00-\x20\x7f]", re.I
@@ -30,7 +30,7 @@ def find(table: Sequence[tuple[str, str]], path: str) -> str | None:
 def for_services_only(services: Mapping[str, Service]) -> re.Pattern[str]:
     """Match ``METHOD path`` of every route whose policy admits services only."""
     patterns = [
-        f"{method} " + "[^/]+".join(re.escape(part) for part in PARAMETER.split(path))
+        f"{method} {pattern_of(path)}"
         for one in services.values()
         for (method, path), policy in http.policies(one.routes).items()
         if policy == http.SERVICE

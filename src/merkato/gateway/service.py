@@ -9,7 +9,15 @@ from structlog.contextvars import bind_contextvars
 
 from merkato.chassis.allowance import Allowances
 from merkato.chassis.ask import INSIDE, App, call
-from merkato.chassis.edge import answer_bytes, answer_problem, check_length, edge, id_of, metered
+from merkato.chassis.edge import (
+    answer_bytes,
+    answer_problem,
+    check_length,
+    edge,
+    id_of,
+    metered,
+    refused_to_write,
+)
 from merkato.chassis.service import Service
 from merkato.config import Config
 from merkato.contracts.problem import Malformed, NotFound, Problem
@@ -30,6 +38,7 @@ PLAIN_PAGES = (
     b"default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; "
     b"frame-ancestors 'none'"
 )
+METRICS = "/metrics"  # for those who run the shop
 READY_S = 3.0  # longest wait for a service to say whether it is ready
 
 
@@ -120,9 +129,16 @@ class Gateway:
         path = scope["path"]
         name = routing.find(self._table, path) or self._for_people(path)
         scope[TARGET] = name
+        if path == METRICS and not self._is_ours(scope):
+            raise NotFound("There is nothing here.")
         if name is None or self._hidden.match(f"{scope['method']} {path}"):
             return self._inside
         return self._apps[name]
+
+    def _is_ours(self, scope: Any) -> bool:
+        """Tell whether a request comes from the networks that nobody counts: our own."""
+        client = scope.get("client")
+        return client is None or self._visitors.is_unlimited(client[0])
 
     def _for_people(self, path: str) -> str | None:
         if pages.is_own(path):
@@ -134,7 +150,7 @@ class Gateway:
         page = pages.page(scope["path"]) or await self._documents.page(scope["path"])
         if page is None:
             await answer_problem(NotFound("There is nothing here."), send)
-        else:
+        elif not await refused_to_write(scope, send):
             media_type, body = page
             policy = PLAIN_PAGES if scope["path"].startswith(guide.AT) else OWN_PAGES
             fields = [(b"content-security-policy", policy)] if b"html" in media_type else []

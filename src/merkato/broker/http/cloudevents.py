@@ -1,18 +1,39 @@
 """CloudEvents 1.0 as others send them over HTTP: structured, binary and batched."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from merkato.broker.domain.cloudevents import CloudEvent, checked, decoded
-from merkato.chassis.http import UnsupportedMediaType
+from merkato.broker.domain.cloudevents import Attribute, CloudEvent, checked, decoded
+from merkato.chassis.strict import UnsupportedMediaType
 from merkato.contracts.problem import Validation
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 BATCH_MAX = 100  # events in one request
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """A CloudEvent of a topic. `type` is the topic with its version; `data` fits its schema."""
+
+    specversion: Literal["1.0"]
+    id: Attribute  # unique together with `source`
+    source: Attribute
+    type: Attribute
+    time: Annotated[datetime, msgspec.Meta(tz=True)] | UnsetType = UNSET
+    subject: Attribute | UnsetType = UNSET  # the key of its order
+    datacontenttype: Literal["application/json"] | UnsetType = UNSET
+    data: Any
+
+
+READS = {
+    STRUCTURED: Published,
+    BATCH: Annotated[list[Published], msgspec.Meta(min_length=1, max_length=BATCH_MAX)],
+}
 
 
 def read(content_type: str, headers: Mapping[str, str], body: bytes) -> list[CloudEvent]:

@@ -142,7 +142,7 @@ async def show_delivery(id: UUID, db: Database) -> Told:
     return msgspec.convert(_shown(row) | {"tries": attempts}, Told)
 
 
-@post(f"{PATH}/{{id:uuid}}/redelivery", policy=staff(WRITE))
+@post(f"{PATH}/{{id:uuid}}/redelivery", policy=staff(WRITE), status_code=202, answers=Delivery)
 async def redeliver(
     id: UUID, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
@@ -158,7 +158,10 @@ async def redeliver(
     return respond(await once(db, scope, {"id": str(id)}, work))
 
 
-@post(f"{WEBHOOKS_PATH}/{{id:uuid}}/redeliveries", policy=staff(WRITE), example={"state": "failed"})
+@post(
+    f"{WEBHOOKS_PATH}/{{id:uuid}}/redeliveries", policy=staff(WRITE), status_code=202,
+    answers=Count, example={"state": "failed"},
+)  # fmt: skip
 async def redeliver_all(
     id: UUID, data: Again, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
@@ -181,7 +184,7 @@ async def redeliver_all(
     return respond(await once(db, scope, data, work))
 
 
-@post(f"{WEBHOOKS_PATH}/{{id:uuid}}/ping", policy=staff(WRITE))
+@post(f"{WEBHOOKS_PATH}/{{id:uuid}}/ping", policy=staff(WRITE), status_code=202, answers=Delivery)
 async def ping(
     id: UUID, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:

@@ -3,15 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from litestar import Request, Response, get
 from litestar.params import Parameter
+from msgspec import UNSET, UnsetType
 
 from merkato.broker.domain import topics
 from merkato.broker.store import log as store
 from merkato.broker.store import topics as topics_store
 from merkato.broker.store.log import Looked
 from merkato.chassis.db import Database, Row, Tx
-from merkato.chassis.http import Cursor, decode_cursor, encode_cursor, moment, staff
+from merkato.chassis.http import Cursor, Page, decode_cursor, encode_cursor, moment, staff
 from merkato.contracts.problem import NotFound, Problem, Validation
 
 PATH = "/api/v1/events"
@@ -19,9 +21,28 @@ READ = "events:read"
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 BATCH = "application/cloudevents-batch+json"
+ONE = "application/cloudevents+json"
 TOPICS_MAX = 50  # in one filter
 
 TopicFilter = Annotated[list[str] | None, Parameter(query="topic", max_items=TOPICS_MAX)]
+
+
+class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A CloudEvent of the log; who published it may have added attributes of their own."""
+
+    specversion: Literal["1.0"]
+    id: str  # unique together with `source`
+    source: str
+    type: str
+    time: datetime
+    subject: str | UnsetType = UNSET  # the key of its order
+    sequence: str | UnsetType = UNSET  # its place among those of the subject
+    datacontenttype: str
+    dataschema: str
+    traceparent: str | UnsetType = UNSET
+    causationid: str | UnsetType = UNSET  # the event that led to this one
+    data: Any
+    cursor: str  # its place in the log
 
 
 class NotAcceptable(Problem):
@@ -30,7 +51,10 @@ class NotAcceptable(Problem):
     slug, status, title = "not-acceptable", 406, "Not acceptable"
 
 
-@get(PATH, policy=staff(READ), produces=("application/json", "application/x-ndjson"))
+@get(
+    PATH, policy=staff(READ), produces=(JSON, NDJSON, BATCH),
+    answers={JSON: Page[LoggedEvent], BATCH: list[LoggedEvent]},
+)  # fmt: skip
 async def list_events(
     request: Request[Any, Any, Any],
     db: Database,
@@ -123,7 +147,7 @@ def _body(form: str, events: list[bytes], next_cursor: str | None) -> bytes:
     return b'{"items":' + array + b',"next_cursor":' + shown + b"}"
 
 
-@get(f"{PATH}/{{cursor:str}}", policy=staff(READ))
+@get(f"{PATH}/{{cursor:str}}", policy=staff(READ), produces=(ONE,), answers=LoggedEvent)
 async def show_event(cursor: str, db: Database) -> Response[bytes]:
     """Give one event by its cursor: what the `dataref` of a large one points to."""
     position = position_of(cursor)
@@ -131,4 +155,4 @@ async def show_event(cursor: str, db: Database) -> Response[bytes]:
         row = await store.at(tx, position)
     if row is None:
         raise NotFound("There is no such event, or no longer.")
-    return Response(with_cursor(row), media_type="application/cloudevents+json")
+    return Response(with_cursor(row), media_type=ONE)

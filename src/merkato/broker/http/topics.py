@@ -119,6 +119,7 @@ async def register_topic(
 
 @post(
     f"{PATH}/{{name:str}}/events", policy=staff("events:publish"), opt={"media_type": "any"},
+    reads=cloudevents.READS,
     status_code=202, answers=Accepted,
 )  # fmt: skip
 async def publish(
@@ -128,10 +129,11 @@ async def publish(
     db: Database,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """Publish one CloudEvent (structured or binary) or a batch, all or none of it.
+    """Publish one CloudEvent or a batch, all or none of it.
 
     Each must be of a type of this topic, and its data must fit the schema (else 422). An event
-    whose source and id are known is a duplicate: it is left out, and nothing is wrong.
+    whose source and id are known is a duplicate: it is left out, and nothing is wrong. One event
+    may be sent in binary mode as well: its attributes in `ce-…` headers, its data as JSON.
     """
     key = parse_key(idempotency_key, required=True)
     body = await request.body()

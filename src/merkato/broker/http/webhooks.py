@@ -126,7 +126,7 @@ async def _position(tx: Tx, begin: From) -> int:
     return min(await log.position_of(tx, at), await log.head(tx))
 
 
-@post(PATH, policy=staff(WRITE), example=EXAMPLE)
+@post(PATH, policy=staff(WRITE), also=(200,), example=EXAMPLE)
 async def create_webhook(
     data: NewWebhook,
     caller: Caller,

@@ -52,16 +52,16 @@ async def read_tree(db: Database, shop: Shop, locale: LocaleParam = None) -> Pag
     return Page(items=tree(nodes))
 
 
-@get(f"{CATEGORIES}/{{name:str}}", policy=ANYONE, answers=CategoryPage)
+@get(f"{CATEGORIES}/{{category_id:str}}", policy=ANYONE, answers=CategoryPage)
 async def read_category(
-    name: str, db: Database, shop: Shop, locale: LocaleParam = None
+    category_id: str, db: Database, shop: Shop, locale: LocaleParam = None
 ) -> Response[bytes]:
     """Give a category by id or slug."""
     async with db.transaction(snapshot=True) as tx:
-        category_id = await store.find(tx, name, shop.locales(locale))
-        if category_id is None:
+        found = await store.find(tx, category_id, shop.locales(locale))
+        if found is None:
             raise NotFound("There is no such category.")
-        answer = await _page(tx, category_id, shop, locale)
+        answer = await _page(tx, found, shop, locale)
     return respond(answer)
 
 

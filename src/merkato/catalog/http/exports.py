@@ -23,7 +23,7 @@ Slugs: TypeAlias = dict[UUID, str]
 Writer: TypeAlias = Callable[[list[Stand], Slugs, Known], bytes]
 
 
-@get(f"{EXPORTS}/products.csv", policy=MAY_WRITE, allowance=STREAMED)
+@get(f"{EXPORTS}/products.csv", policy=MAY_WRITE, allowance=STREAMED, produces=("text/csv",))
 async def export_csv(db: Database, shop: Shop) -> Stream:
     """Give all products that are not archived as CSV; importing it changes nothing.
 
@@ -40,7 +40,10 @@ async def export_csv(db: Database, shop: Shop) -> Stream:
     return _download(_written(db, shop, lines, first), "products.csv", "text/csv; charset=utf-8")
 
 
-@get(f"{EXPORTS}/products.jsonl", policy=MAY_WRITE, allowance=STREAMED)
+@get(
+    f"{EXPORTS}/products.jsonl", policy=MAY_WRITE, allowance=STREAMED,
+    produces=("application/x-ndjson",),
+)  # fmt: skip
 async def export_json_lines(db: Database, shop: Shop) -> Stream:
     """Give all products that are not archived as JSON Lines; importing it changes nothing.
 

@@ -9,6 +9,7 @@ from litestar import Request, Response, delete, get, patch, post
 from merkato.catalog.actions import images as actions
 from merkato.catalog.actions.pictures import encoded
 from merkato.catalog.domain.images import FOLDER, UPLOAD_MAX_BYTES, ImagePatch
+from merkato.catalog.domain.pages import ProductKept
 from merkato.catalog.http.pages import Shop, page_response
 from merkato.catalog.http.products import MAY_WRITE, PRODUCTS, staff_page
 from merkato.catalog.store import images as store
@@ -44,7 +45,7 @@ async def read_image(name: str, request: Request[Any, Any, Any], db: Database) -
     return Response(content, headers=headers, media_type="image/webp")
 
 
-@post(IMAGES, policy=MAY_WRITE, allowance=UPLOAD, also=(200,))
+@post(IMAGES, policy=MAY_WRITE, allowance=UPLOAD, also=(200,), answers=ProductKept)
 async def add_image(
     product_id: UUID, request: Request[Any, Any, Any], caller: Caller, db: Database, shop: Shop
 ) -> Response[bytes]:
@@ -69,7 +70,7 @@ async def add_image(
     return response
 
 
-@patch(IMAGE, policy=MAY_WRITE)
+@patch(IMAGE, policy=MAY_WRITE, answers=ProductKept)
 async def change_image(
     product_id: UUID, image_id: UUID, data: ImagePatch, caller: Caller, db: Database, shop: Shop,
     if_match: IfMatch = None,

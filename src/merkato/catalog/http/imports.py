@@ -47,7 +47,7 @@ ERRORS_AT_ONCE = 1_000
 FileName = Annotated[str | None, Parameter(max_length=200, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
 
 
-@post(IMPORTS, policy=MAY_WRITE, allowance=UPLOAD)
+@post(IMPORTS, policy=MAY_WRITE, allowance=UPLOAD, status_code=202, answers=Import)
 async def begin_import(
     request: Request[Any, Any, Any], caller: Caller, db: Database, shop: Shop,
     dry_run: bool = False, name: FileName = None, idempotency_key: IdempotencyKey = None,
@@ -159,7 +159,9 @@ async def read_import(import_id: UUID, db: Database) -> Import:
         return await _found(tx, import_id)
 
 
-@post(f"{IMPORTS}/{{import_id:uuid}}/cancellation", policy=MAY_WRITE)
+@post(
+    f"{IMPORTS}/{{import_id:uuid}}/cancellation", policy=MAY_WRITE, status_code=200, answers=Import
+)
 async def cancel_import(import_id: UUID, caller: Caller, db: Database) -> Response[bytes]:
     """Stop an import; rows that are done stay done. 409 when it has ended otherwise."""
     async with db.transaction() as tx:
@@ -184,7 +186,10 @@ async def list_errors(
     return Page(items=found[:limit], next_cursor=encode_cursor(more.line, more.n) if more else None)
 
 
-@get(f"{IMPORTS}/{{import_id:uuid}}/errors.csv", policy=MAY_WRITE, allowance=STREAMED)
+@get(
+    f"{IMPORTS}/{{import_id:uuid}}/errors.csv", policy=MAY_WRITE, allowance=STREAMED,
+    produces=("text/csv",),
+)  # fmt: skip
 async def errors_as_csv(import_id: UUID, db: Database) -> Stream:
     """Give all that was wrong with rows as CSV, to be worked through beside the file."""
     async with db.reading() as tx:

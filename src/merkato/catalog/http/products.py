@@ -5,6 +5,7 @@ from uuid import UUID
 from litestar import Response, delete, get, patch, post
 
 from merkato.catalog.actions import products as actions
+from merkato.catalog.domain.pages import ProductKept, ProductShown
 from merkato.catalog.domain.products import NewProduct, ProductPatch
 from merkato.catalog.http.pages import CurrencyParam, LocaleParam, Pages, Shop, page_response
 from merkato.catalog.store import pages as store
@@ -29,9 +30,11 @@ PRODUCTS = "/api/v1/products"
 MAY_WRITE = staff(WRITE)
 
 
-@get(f"{PRODUCTS}/{{name:str}}", policy=ANYONE, also=(301,))
+@get(
+    f"{PRODUCTS}/{{product_id:str}}", policy=ANYONE, also=(301,), answers=ProductShown | ProductKept
+)
 async def read_product(
-    name: str, caller: Caller, db: Database, shop: Shop, pages: Pages,
+    product_id: str, caller: Caller, db: Database, shop: Shop, pages: Pages,
     locale: LocaleParam = None, currency: CurrencyParam = None,
 ) -> Response[bytes]:  # fmt: skip
     """Give a product by id or slug. Staff see drafts and more of each.
@@ -41,10 +44,10 @@ async def read_product(
     locales, money = shop.locales(locale), shop.currency(currency)
     if caller.may(WRITE):
         async with db.reading() as tx:
-            page = await store.staff(tx, name, locales, money)
+            page = await store.staff(tx, product_id, locales, money)
         if page is not None:
             return page_response(page)
-    page = await pages(name, locales, money)
+    page = await pages(product_id, locales, money)
     if page is None or page.status == "draft":
         raise NotFound("There is no such product.")
     if page.status == "archived":
@@ -54,7 +57,7 @@ async def read_product(
     return page_response(page)
 
 
-@post(PRODUCTS, policy=MAY_WRITE)
+@post(PRODUCTS, policy=MAY_WRITE, answers=ProductKept)
 async def create_product(
     data: NewProduct, caller: Caller, db: Database, shop: Shop,
     idempotency_key: IdempotencyKey = None,
@@ -72,7 +75,7 @@ async def create_product(
     return respond(await once(db, (caller.principal, f"POST {PRODUCTS}", key), data, work))
 
 
-@patch(f"{PRODUCTS}/{{product_id:uuid}}", policy=MAY_WRITE)
+@patch(f"{PRODUCTS}/{{product_id:uuid}}", policy=MAY_WRITE, answers=ProductKept)
 async def change_product(
     product_id: UUID,
     data: ProductPatch,

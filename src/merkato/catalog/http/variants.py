@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, delete, put
 
 from merkato.catalog.actions import products as actions
+from merkato.catalog.domain.pages import ProductKept
 from merkato.catalog.domain.products import PriceRows, VariantBody
 from merkato.catalog.domain.words import Body
 from merkato.catalog.http.pages import Shop, page_response
@@ -25,7 +26,7 @@ class PutPrices(Body, frozen=True, kw_only=True):
     prices: PriceRows
 
 
-@put(VARIANT, policy=MAY_WRITE, also=(201,))
+@put(VARIANT, policy=MAY_WRITE, also=(201,), answers=ProductKept)
 async def put_variant(
     product_id: UUID, sku: str, data: VariantBody, caller: Caller, db: Database, shop: Shop,
     if_match: IfMatch = None,
@@ -48,7 +49,7 @@ async def archive_variant(
         await actions.archive_variant(tx, caller, product_id, sku, expected_version(if_match))
 
 
-@put("/api/v1/variants/{sku:str}/prices", policy=MAY_WRITE)
+@put("/api/v1/variants/{sku:str}/prices", policy=MAY_WRITE, answers=ProductKept)
 async def put_prices(
     sku: str, data: PutPrices, caller: Caller, db: Database, shop: Shop, if_match: IfMatch = None
 ) -> Response[bytes]:

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from merkato.chassis import http
-from merkato.chassis.description import Given, Operation, operations
+from merkato.chassis.description import Given, Operation, is_json, operations
 from merkato.chassis.service import Service
 from merkato.contracts.problem import Problem
 from merkato.gateway.documents.examples import example
@@ -19,6 +19,7 @@ from merkato.gateway.documents.own import OWN_PATHS
 
 Json = dict[str, Any]
 REF = "#/components/schemas/{name}"
+NO_NUL = r"^[^\x00]*$"
 QUALIFIED = re.compile(r"merkato\.(\w+)(?:\.\w+)*\.(\w+)")
 TEXT = """\
 Everything one can do with the shop. JSON in `snake_case`, times in UTC (RFC 3339), money as \
@@ -163,18 +164,18 @@ def _forms(every: Sequence[Operation]) -> dict[str, Any]:
     for one in every:
         place = f"{one.method} {one.path}"
         forms |= {f"{place} {given.place} {given.name}": given.form for given in one.given}
-        if one.body is not None:
-            forms[f"{place} body"] = one.body
-        if one.answer is not None:
-            forms |= {f"{place} answer {n}": kind for n, kind in enumerate(_alternatives(one))}
+        forms |= {f"{place} body {kind}": form for kind, form in one.reads.items() if form}
+        for media_type, answer in one.answers.items():
+            found = enumerate(_alternatives(answer))
+            forms |= {f"{place} answer {media_type} {n}": kind for n, kind in found}
     return forms
 
 
-def _alternatives(one: Operation) -> Sequence[Any]:
+def _alternatives(answer: Any) -> Sequence[Any]:
     """List what an answer may be; what is only written may be one of several structs."""
-    if get_origin(one.answer) in (Union, UnionType):
-        return get_args(one.answer)
-    return [Any if one.answer is object else one.answer]
+    if get_origin(answer) in (Union, UnionType):
+        return get_args(answer)
+    return [Any if answer is object else answer]
 
 
 def _named(component: str) -> str:
@@ -213,22 +214,33 @@ def _operation(one: Operation, forms: Mapping[str, Json], components: Mapping[st
             for given in one.given
             if given.name not in ("X-Cart-Token", "X-Order-Token")
         ]
-    if one.body is not None:
-        schema = forms[f"{place} body"]
-        shown = one.example if one.example is not None else example(schema, components)
-        content = {one.takes: {"schema": schema, "example": shown}}
+    if one.reads:
+        content = {kind: _body(one, kind, forms, components) for kind in one.reads}
         made["requestBody"] = {"required": True, "content": content}
-    elif one.takes != "application/json":
-        made["requestBody"] = {"required": True, "content": {one.takes: {}}}
-    answers = [schema for name, schema in forms.items() if name.startswith(f"{place} answer ")]
-    answer = {"anyOf": answers} if len(answers) > 1 else answers[0] if answers else None
-    made["responses"] = _responses(one, answer)
+    made["responses"] = _responses(one, {kind: _answer(place, kind, forms) for kind in one.answers})
     return made
+
+
+def _body(
+    one: Operation, media_type: str, forms: Mapping[str, Json], components: Mapping[str, Json]
+) -> Json:
+    schema = forms.get(f"{one.method} {one.path} body {media_type}")
+    if schema is None:  # bytes
+        return {}
+    shown = one.example if one.example is not None else example(schema, components)
+    return {"schema": schema, "example": shown}
+
+
+def _answer(place: str, media_type: str, forms: Mapping[str, Json]) -> Json:
+    start = f"{place} answer {media_type} "
+    found = [schema for name, schema in forms.items() if name.startswith(start)]
+    return {"anyOf": found} if len(found) > 1 else found[0]
 
 
 def _parameter(given: Given, schema: Json, components: Mapping[str, Json]) -> Json:
     if given.default is not None and "$ref" not in schema:
         schema = {**schema, "default": given.default}
+    schema = _without_nul(schema)
     made: Json = {"name": given.name, "in": given.place, "required": given.required}
     if given.name == "Idempotency-Key":
         made["description"] = "New for each request that is not a repeat; quoted or bare."
@@ -239,6 +251,14 @@ def _parameter(given: Given, schema: Json, components: Mapping[str, Json]) -> Js
     elif given.required:
         made["example"] = example(schema, components, given.name)
     return made | {"schema": schema}
+
+
+def _without_nul(schema: Json) -> Json:
+    """Say of the texts of an address what the edge of a service sees to."""
+    if schema.get("type") == "array":
+        return {**schema, "items": _without_nul(schema.get("items", {}))}
+    told = schema.keys() & {"pattern", "enum", "format", "const"}
+    return schema if told or schema.get("type") != "string" else {**schema, "pattern": NO_NUL}
 
 
 def _security(one: Operation) -> list[Json]:
@@ -256,14 +276,14 @@ def _security(one: Operation) -> list[Json]:
     return found
 
 
-def _responses(one: Operation, schema: Json | None) -> Json:
+def _responses(one: Operation, schemas: Mapping[str, Json]) -> Json:
     made: Json = {}
+    has_content = bool(schemas) or not any(map(is_json, one.produces))
     for status in one.statuses:
         response: Json = {"description": http.PHRASES[status], "headers": _headers("X-Request-Id")}
-        if schema is not None and status < 300:
-            plain = "application/json"
+        if has_content and status < 300:
             response["content"] = {
-                kind: {"schema": schema} if kind == plain else {} for kind in one.produces
+                kind: {"schema": schemas[kind]} if kind in schemas else {} for kind in one.produces
             }
         made[str(status)] = response
     by_status: dict[int, list[type[Problem]]] = defaultdict(list)

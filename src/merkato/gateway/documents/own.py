@@ -41,6 +41,14 @@ OWN_PATHS: dict[str, Any] = {
             "503": {"description": "Not ready", "content": {_JSON: {"schema": _READY}}},
         },
     ),
+    "/metrics": _page(
+        "metrics", "Give measurements for Prometheus; for networks of `gateway.unlimited` only.",
+        "text/plain",
+        responses={
+            "200": {"description": "OK", "content": {"text/plain": {}}},
+            "404": {"$ref": "#/components/responses/not-found"},
+        },
+    ),
     "/docs": _page("docs", "Read this document and try it out.", _HTML),
     "/docs/events": _page("docs_events", "Read what events there are.", _HTML),
     "/docs/pages": _page("docs_pages", "List the pages that explain the shop.", _HTML),

@@ -18,7 +18,7 @@ from merkato.notifications.actions import sending as actions
 from merkato.notifications.domain.addresses import BadAddress, checked
 from merkato.notifications.domain.facts import WITH_LINK
 from merkato.notifications.domain.messages import BY_HAND, Notice
-from merkato.notifications.http.messages import PATH, record
+from merkato.notifications.http.messages import PATH, Record, record
 from merkato.notifications.templates import TEMPLATES, UNFIT, Texts
 
 PHONE = re.compile(r"\+[1-9][0-9]{6,14}")  # E.164
@@ -44,7 +44,7 @@ class Send(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     dedup_key: DedupKey | None = None  # the same key, recipient and template: one message
 
 
-@post(PATH, policy=staff("notifications:send"), status_code=202)
+@post(PATH, policy=staff("notifications:send"), status_code=202, answers=Record)
 async def send_message(
     data: Send,
     caller: Caller,

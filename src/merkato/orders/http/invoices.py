@@ -38,7 +38,7 @@ async def get_invoice(order_id: UUID, request: HTTPRequest, caller: Caller, desk
     return await _invoice(order_id, request, caller, desk)
 
 
-@get("/api/v1/orders/{order_id:uuid}/invoice.html", policy=ANYONE, media_type="text/html")
+@get("/api/v1/orders/{order_id:uuid}/invoice.html", policy=ANYONE, produces=("text/html",))
 async def get_page(
     order_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk
 ) -> Response[str]:

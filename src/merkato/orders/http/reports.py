@@ -42,7 +42,10 @@ class Sales(msgspec.Struct, frozen=True, kw_only=True):
     net_minor: int
 
 
-@get("/api/v1/reports/sales", policy=staff("reports:read"))
+@get(
+    "/api/v1/reports/sales", policy=staff("reports:read"), answers=Page[Sales],
+    produces=("application/json", "text/csv"),
+)  # fmt: skip
 async def sales(
     desk: Desk,
     first: Annotated[date | None, Parameter(query="from")] = None,

@@ -11,7 +11,6 @@ from merkato.chassis.db import Database
 from merkato.chassis.http import ANYONE, IfMatch, Page, etag, expected_version, staff
 from merkato.chassis.tokens import Caller
 from merkato.contracts.problem import NotFound, Validation
-from merkato.contracts.values import Country, Currency, Locale
 from merkato.orders.actions import terms as actions
 from merkato.orders.domain.offers import title
 from merkato.orders.domain.placing import tax_country
@@ -24,6 +23,10 @@ METHODS = "/api/v1/shipping-methods"
 METHOD = f"{METHODS}/{{method_id:str}}"
 CONFIGURE = staff("orders:configure")
 Grams = Annotated[int, Parameter(ge=0, le=10**9)]
+# Limits of a query stand in a Parameter: the framework looks past those of msgspec.
+CountryParam = Annotated[str | None, Parameter(pattern=r"^[A-Z]{2}\Z")]
+CurrencyParam = Annotated[str, Parameter(pattern=r"^[A-Z]{3}\Z")]
+LocaleParam = Annotated[str, Parameter(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
 
 
 class MethodView(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,9 +46,9 @@ async def shipping_methods(
     caller: Caller,
     desk: Desk,
     cart_id: UUID | None = None,
-    country: Country | None = None,
-    currency: Currency = "EUR",
-    locale: Locale = "en",
+    country: CountryParam = None,
+    currency: CurrencyParam = "EUR",
+    locale: LocaleParam = "en",
     weight_g: Grams = 0,
 ) -> Page[MethodView]:
     """List the ways to send a cart, or so many grams in general, with their prices."""

@@ -15,6 +15,7 @@ from merkato.orders.actions import terms as actions
 from merkato.orders.domain.offers import STANDARD
 from merkato.orders.domain.terms import BasisPoints, MethodId, TaxRate
 from merkato.orders.http.desk import Desk
+from merkato.orders.http.shipping import CountryParam
 from merkato.orders.store import terms as store
 
 RATES = "/api/v1/tax-rates"
@@ -44,7 +45,7 @@ class CustomerList(msgspec.Struct, frozen=True, kw_only=True):
 
 @get(RATES, policy=CONFIGURE)
 async def list_rates(
-    db: Database, country: Country | None = None, limit: Limit = 20, cursor: Cursor = None
+    db: Database, country: CountryParam = None, limit: Limit = 20, cursor: Cursor = None
 ) -> Page[TaxRate]:
     """List tax rates by country, class and the day (UTC) from which they count."""
     after = decode_cursor(cursor, tuple[str, str, date]) or ("", "", date.min)

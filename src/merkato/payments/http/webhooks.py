@@ -9,12 +9,15 @@ from merkato.chassis.db import Database
 from merkato.chassis.http import SIGNED
 from merkato.contracts.problem import NotFound
 from merkato.payments import actions
-from merkato.payments.domain.payment import Reader
+from merkato.payments.domain.payment import InvalidSignature, Reader, StaleSignature
 
 Signature = Annotated[str | None, Parameter(header="Stripe-Signature", max_length=4_096)]
 
 
-@post("/api/v1/payments/webhooks/{provider:str}", policy=SIGNED, status_code=200)
+@post(
+    "/api/v1/payments/webhooks/{provider:str}", policy=SIGNED, status_code=200,
+    problems=(InvalidSignature, StaleSignature),
+)  # fmt: skip
 async def hear(
     provider: str,
     request: Request[Any, Any, Any],

@@ -58,7 +58,7 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     name: Line | None = None
 
 
-@post(INVITATIONS, policy=staff("users:write"))
+@post(INVITATIONS, policy=staff("users:write"), answers=Invitation)
 async def invite(
     data: NewInvitation, caller: Caller, db: Database, settings: Users,
     idempotency_key: IdempotencyKey = None,

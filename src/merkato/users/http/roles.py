@@ -62,7 +62,7 @@ async def read_role(name: str, db: Database) -> Response[Role]:
     return _answer(role, 200)
 
 
-@put(ROLE, policy=staff("roles:write"))
+@put(ROLE, policy=staff("roles:write"), also=(201,))
 async def put_role(
     name: str, data: RoleBody, caller: Caller, db: Database, if_match: IfMatch = None
 ) -> Response[Role]:

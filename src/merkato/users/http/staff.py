@@ -64,7 +64,7 @@ def view(account: Account) -> User:
 async def list_users(
     db: Database,
     q: Search = None,
-    role: RoleName | None = None,
+    role: Annotated[str | None, Parameter(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response[Page[User]]:
