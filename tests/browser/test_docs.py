@@ -68,7 +68,7 @@ async def test_an_order_is_placed_by_trying_it_out(shop, reader):
     page = await shop.ok("GET", "/api/v1/products?q=mug&limit=1")
     product = await shop.ok("GET", f"/api/v1/products/{page['items'][0]['slug']}")
     body = shop.order_of({product["variants"][0]["sku"]: 1}, email)
-    async with reader("/docs#/orders/orders.place_order") as page:
+    async with reader("/docs") as page:
         await page.locator(".opblock-tag").first.wait_for()
         await shoot(page, "docs")
         await page.get_by_role("button", name="Authorize").first.click()
@@ -78,6 +78,8 @@ async def test_an_order_is_placed_by_trying_it_out(shop, reader):
         await page.get_by_role("button", name="Close").first.click()
         route = page.locator(".opblock", has=page.locator("[data-path='/api/v1/orders']"))
         route = route.and_(page.locator(".opblock-post"))
+        await page.locator(".opblock-tag[data-tag='orders']").click()
+        await route.locator(".opblock-summary-control").click()
         await route.get_by_role("button", name="Try it out").click()
         await route.locator("tr[data-param-name='Idempotency-Key'] input").fill(new_key())
         await route.locator("textarea.body-param__text").fill(msgspec.json.encode(body).decode())
@@ -92,13 +94,15 @@ async def test_an_order_is_placed_by_trying_it_out(shop, reader):
     await shop.until(mine["items"][0]["id"])
 
 
-async def test_every_route_can_be_opened(reader):
+async def test_every_service_can_be_opened(shop, reader):
+    document = await shop.ok("GET", "/openapi.json")
+    tags = [one["tags"][0] for path in document["paths"].values() for one in path.values()]
     async with reader("/docs") as page:
         await page.locator(".opblock-tag").first.wait_for()
+        assert await page.locator(".opblock-tag").count() == len(set(tags))
         assert await page.locator(".opblock").count() == 0  # folded, until one looks
-        for tag in await page.locator(".opblock-tag").all():
-            await tag.click()
-        await page.locator(".opblock").nth(180).wait_for()
+        await page.locator(".opblock-tag[data-tag='inventory']").click()
+        await page.locator(".opblock").nth(tags.count("inventory") - 1).wait_for()
         assert await page.locator(".errors-wrapper").count() == 0
 
 

@@ -12,7 +12,7 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import DependencyKwarg, KwargDefinition, ParameterKwarg
 
-from merkato.chassis import edge, http, strict
+from merkato.chassis import edge, http, strict, wire
 from merkato.chassis.allowance import USUAL
 from merkato.contracts import problem as problems
 
@@ -22,8 +22,8 @@ NEEDS_KEY = re.compile(r"parse_key\([^)]*required=True")
 LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern")
 EVERYWHERE = (
     problems.Malformed, problems.Unauthenticated, edge.UriTooLong, problems.RateLimited,
-    edge.HeadersTooLarge, http.InternalError, problems.Overloaded, problems.DependencyUnavailable,
-    problems.UpstreamTimeout,
+    wire.ExpectationFailed, edge.HeadersTooLarge, http.InternalError, problems.Overloaded,
+    problems.DependencyUnavailable, problems.UpstreamTimeout,
 )  # fmt: skip
 WITH_BODY = (
     edge.RequestTimeout, edge.PayloadTooLarge, strict.UnsupportedMediaType, problems.Validation,

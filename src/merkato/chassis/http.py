@@ -30,7 +30,7 @@ from merkato.chassis.allowance import STREAM, pattern_of
 from merkato.chassis.db import house_is_down
 from merkato.chassis.idempotency import Answer
 from merkato.chassis.keys import ApiKeys, shown_key
-from merkato.chassis.strict import StrictRequest, check_media_type, check_query
+from merkato.chassis.strict import StrictRequest, check_media_type, check_query, shown_name
 from merkato.chassis.tokens import Caller, Tokens
 from merkato.contracts.problem import (
     DependencyUnavailable,
@@ -304,7 +304,10 @@ def _answer_framework(
         case ValidationException():
             extra = [entry for entry in error.extra or [] if isinstance(entry, dict)]
             errors = [
-                {"pointer": f"/{entry.get('key', '')}", "detail": str(entry.get("message", ""))}
+                {
+                    "pointer": f"/{shown_name(request, str(entry.get('key', '')))}",
+                    "detail": str(entry.get("message", "")),
+                }
                 for entry in extra
             ]
             problem: Problem = Validation("The request has mistakes.", errors=errors)

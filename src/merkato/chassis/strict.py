@@ -19,14 +19,20 @@ class StrictRequest(Request[Any, Any, Any]):
         """Decode the body. Raises Malformed, and Validation with a pointer."""
         decoder = _decoder(self.route_handler)
         body = await self.body()
+        wrong: msgspec.ValidationError | None = None
+        decoded = None
         try:
-            decoded = decoder.decode(body)
+            try:
+                decoded = decoder.decode(body)
+            except msgspec.ValidationError as error:
+                wrong = error
+                msgspec.json.decode(body)  # what is no JSON at all is told as that
             _PAIRS.decode(body.decode())
-            return decoded
-        except msgspec.ValidationError as error:
-            raise Validation.read(str(error)) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Malformed("The body is not JSON.") from error
+        if wrong is not None:
+            raise Validation.read(str(wrong)) from wrong
+        return decoded
 
 
 def _unlike(pairs: list[tuple[str, Any]]) -> None:
@@ -61,6 +67,13 @@ def check_media_type(request: Request[Any, Any, Any]) -> None:
     taken = request.route_handler.opt.get("allowance", USUAL).media_types
     if media_type.strip().lower() not in taken or charset not in ("", "utf-8"):
         raise UnsupportedMediaType(f"Send the body as {' or '.join(taken)} in UTF-8.")
+
+
+def shown_name(request: Request[Any, Any, Any], name: str) -> str:
+    """Give the name under which a caller knows a parameter of a route's function."""
+    known = request.route_handler.parsed_fn_signature.parameters.get(name)
+    mark = getattr(known, "kwarg_definition", None)
+    return getattr(mark, "query", None) or getattr(mark, "header", None) or name
 
 
 def check_query(request: Request[Any, Any, Any]) -> None:
