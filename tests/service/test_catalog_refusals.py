@@ -80,9 +80,9 @@ async def test_what_is_wrong_is_pointed_at(catalog, body, where):
 
 async def test_what_cannot_be_read_is_malformed(catalog):
     send = writer(catalog)
-    for body in (b"{", b"\xff", b'{"status": NaN}'):
+    for body in (b"{", b"\xff", b'{"status": NaN}', b"[" * 100_000):
         assert (await send("POST", PRODUCTS, body)).status == 400, body[:20]
-    for body in (b"[]", b"[" * 100_000, b"null", b'"x"', b"{}"):
+    for body in (b"[]", b"null", b'"x"', b"{}"):
         assert (await send("POST", PRODUCTS, body)).status == 422, body
     nul = await send("POST", PRODUCTS, b'{"texts": {"en": {"title": "a\\u0000"}}}')
     assert nul.status == 422
