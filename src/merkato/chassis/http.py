@@ -93,8 +93,8 @@ def encode_cursor(*position: Any) -> str:
     return urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str | None, form: type[T]) -> T | None:
-    """Read a cursor made by encode_cursor. Raises Validation for anything else."""
+def decode_cursor(cursor: str | None, form: type[T], name: str = "cursor") -> T | None:
+    """Read a cursor made by encode_cursor. Raises Validation, about `name`, for anything else."""
     if cursor is None:
         return None
     try:
@@ -107,7 +107,7 @@ def decode_cursor(cursor: str | None, form: type[T]) -> T | None:
                 raise ValueError("a number beyond the database's")
         return cast("T", position)
     except (ValueError, OverflowError, msgspec.DecodeError) as error:
-        raise Validation.at("/cursor", "Not a cursor of this list.") from error
+        raise Validation.at(f"/{name}", "Not a cursor of this list.") from error
 
 
 def moment(name: str, time: datetime | None) -> datetime | None:

@@ -93,7 +93,7 @@ async def look(tx: Tx, after: int, types: list[str] | None, key: str | None, lim
 
 async def _start(tx: Tx, after: str | None, since: datetime | None) -> int:
     if after is not None:
-        return position_of(after)
+        return position_of(after, "after")
     if (at := moment("since", since)) is not None:
         try:
             return await store.position_of(tx, at)
@@ -102,9 +102,9 @@ async def _start(tx: Tx, after: str | None, since: datetime | None) -> int:
     return 0
 
 
-def position_of(cursor: str) -> int:
+def position_of(cursor: str, name: str = "cursor") -> int:
     """Read the cursor of an event. Raises Validation."""
-    decoded = decode_cursor(cursor, tuple[int])
+    decoded = decode_cursor(cursor, tuple[int], name)
     assert decoded is not None
     return decoded[0]
 
