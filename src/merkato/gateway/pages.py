@@ -6,7 +6,8 @@ from importlib.resources import files
 from merkato.contracts.problem import Problem
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>{title}</title>
+<meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+<title>{title}</title>
 <main><h1>{title}</h1><p><code>{slug}</code>, status {status}</p><p>{text}</p></main></html>
 """
 
