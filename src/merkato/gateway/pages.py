@@ -1,5 +1,6 @@
 """The gateway's own pages: what each problem means, and the pictures of the demo goods."""
 
+import re
 from html import escape
 from importlib.resources import files
 
@@ -7,7 +8,7 @@ from merkato.contracts.problem import Problem
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
-<title>{title}</title>
+<link rel="stylesheet" href="/docs/static/docs.css"><title>{title}</title>
 <main><h1>{title}</h1><p><code>{slug}</code>, status {status}</p><p>{text}</p></main></html>
 """
 
@@ -53,5 +54,5 @@ def _problem_page(slug: str) -> bytes | None:
     kind = problem_kinds().get(slug)
     if kind is None:
         return None
-    text = escape(kind.__doc__ or "")
+    text = re.sub("`(.+?)`", r"<code>\1</code>", escape(kind.__doc__ or ""))
     return PAGE.format(title=escape(kind.title), slug=slug, status=kind.status, text=text).encode()
