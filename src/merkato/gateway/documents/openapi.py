@@ -20,6 +20,7 @@ from merkato.gateway.documents.own import OWN_PATHS
 Json = dict[str, Any]
 REF = "#/components/schemas/{name}"
 NO_NUL = r"^[^\x00]*$"
+ONE_SEGMENT = r"^[^\x00./\\%][^\x00/\\%]*$"  # what no hop of a path reads in two ways
 QUALIFIED = re.compile(r"merkato\.(\w+)(?:\.\w+)*\.(\w+)")
 TEXT = """\
 Everything one can do with the shop. JSON in `snake_case`, times in UTC (RFC 3339), money as \
@@ -240,7 +241,7 @@ def _answer(place: str, media_type: str, forms: Mapping[str, Json]) -> Json:
 def _parameter(given: Given, schema: Json, components: Mapping[str, Json]) -> Json:
     if given.default is not None and "$ref" not in schema:
         schema = {**schema, "default": given.default}
-    schema = _without_nul(schema)
+    schema = _limited(schema, ONE_SEGMENT if given.place == "path" else NO_NUL)
     made: Json = {"name": given.name, "in": given.place, "required": given.required}
     if given.name == "Idempotency-Key":
         made["description"] = "New for each request that is not a repeat; quoted or bare."
@@ -253,12 +254,12 @@ def _parameter(given: Given, schema: Json, components: Mapping[str, Json]) -> Js
     return made | {"schema": schema}
 
 
-def _without_nul(schema: Json) -> Json:
-    """Say of the texts of an address what the edge of a service sees to."""
+def _limited(schema: Json, pattern: str) -> Json:
+    """Say of the texts of an address what the gateway and the edges of services see to."""
     if schema.get("type") == "array":
-        return {**schema, "items": _without_nul(schema.get("items", {}))}
+        return {**schema, "items": _limited(schema.get("items", {}), pattern)}
     told = schema.keys() & {"pattern", "enum", "format", "const"}
-    return schema if told or schema.get("type") != "string" else {**schema, "pattern": NO_NUL}
+    return schema if told or schema.get("type") != "string" else {**schema, "pattern": pattern}
 
 
 def _security(one: Operation) -> list[Json]:
