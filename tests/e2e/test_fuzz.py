@@ -81,7 +81,7 @@ async def test_twenty_thousand_requests_are_answered_as_the_document_says(shop):
         token = await shop.log_in(f"{who}@example.org")  # lives 15 minutes
         more = ("--phases", "examples,coverage,fuzzing", "-n", "75", *words)
         found[words[1]] = await fuzz(shop, token, *more, seconds=840)
-    print({name: sent for name, (sent, _) in found.items()})
+    sys.stdout.write(f"{ {name: sent for name, (sent, _) in found.items()} }\n")
     wrong = [text for _, text in found.values() if text]
     assert not wrong, "\n".join(wrong) + shop.logs()
     assert sum(sent for sent, _ in found.values()) >= 20_000
