@@ -8,7 +8,7 @@ from litestar import Response, get, post
 from litestar.params import Parameter
 
 from merkato.catalog.actions import prices as actions
-from merkato.catalog.domain.price_lists import STANDARD, PriceListName
+from merkato.catalog.domain.price_lists import STANDARD
 from merkato.catalog.domain.prices import SetPrice
 from merkato.catalog.domain.words import Body
 from merkato.catalog.http.pages import CurrencyParam, LocaleParam, Shop
@@ -30,6 +30,7 @@ from merkato.chassis.tokens import Caller
 from merkato.chassis.trail import note
 
 PRICES = "/api/v1/prices"
+ListName = Annotated[str, Parameter(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")]
 Products = Annotated[list[UUID] | None, Parameter(query="product", max_items=100)]
 
 
@@ -47,7 +48,7 @@ class PricesSet(msgspec.Struct, frozen=True):
 
 @get(PRICES, policy=MAY_WRITE)
 async def list_prices(
-    db: Database, shop: Shop, product: Products = None, price_list: PriceListName = STANDARD,
+    db: Database, shop: Shop, product: Products = None, price_list: ListName = STANDARD,
     currency: CurrencyParam = None, locale: LocaleParam = None,
     limit: Limit = 20, cursor: Cursor = None,
 ) -> Page[PriceInForce]:  # fmt: skip
