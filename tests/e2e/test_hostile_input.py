@@ -12,6 +12,8 @@ from e2e.test_bad_input import in_turn, is_problem
 from e2e.test_front_door import raw
 from shopping import new_key
 
+# What takes long and is decided by services alone.
+ONE_PROCESS = pytest.mark.parametrize("shop", [False], ids=["one-process"], indirect=True)
 # After the names of JSONTestSuite: what no parser may take, and what every parser has to.
 NO_JSON = [
     b"", b" ", b"[1 true]", b'["a",', b'[""],', b"[,1]", b"[1,,2]", b'["x"]]', b"[3[4]]", b"[1,]",
@@ -118,6 +120,7 @@ NAUGHTY = [
 ]  # fmt: skip
 
 
+@ONE_PROCESS
 async def test_strange_texts_come_back_as_they_were_or_are_refused(shop):
     """As a person's name, in an address, on a cart's order, as the texts of a product."""
     email, token = await shop.member()
@@ -162,6 +165,7 @@ SLEEPS = [
 ]  # fmt: skip
 
 
+@ONE_PROCESS
 async def test_statements_in_disguise_are_texts(shop):
     """Each as each parameter of each list: nothing sleeps, nothing breaks, nothing is shown."""
     lists = [

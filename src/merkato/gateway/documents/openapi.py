@@ -20,7 +20,9 @@ from merkato.gateway.documents.own import OWN_PATHS
 Json = dict[str, Any]
 REF = "#/components/schemas/{name}"
 NO_NUL = r"^[^\x00]*$"
-ONE_SEGMENT = r"^[^\x00./\\%][^\x00/\\%]*$"  # what no hop of a path reads in two ways
+ONE_SEGMENT = (  # what no hop of a path reads in two ways; see gateway.routing
+    r"^(?!\.{1,2}(?:;|$))(?!.*%(?:25)*(?:2[eEfF]|5[cC]|00))[^\x00/\\]+$"
+)
 QUALIFIED = re.compile(r"merkato\.(\w+)(?:\.\w+)*\.(\w+)")
 TEXT = """\
 Everything one can do with the shop. JSON in `snake_case`, times in UTC (RFC 3339), money as \
