@@ -47,8 +47,8 @@ PURCHASE = (
         values={"q": "mug", "currency": "EUR", "limit": "1"}, keeps={"slug": "items[0].slug"},
     ),
     Step(
-        name="Look at it", call="GET /api/v1/products/{name}", status=200,
-        values={"name": "{{slug}}", "currency": "EUR"}, keeps={"sku": "variants[0].sku"},
+        name="Look at it", call="GET /api/v1/products/{product_id}", status=200,
+        values={"product_id": "{{slug}}", "currency": "EUR"}, keeps={"sku": "variants[0].sku"},
     ),
     Step(
         name="Take a cart", call="POST /api/v1/carts", status=201, body={"currency": "EUR"},
