@@ -38,7 +38,7 @@ async def link(users):
     answer = await users.request("POST", path, token=mailer)
     if answer.status == 404:
         return None
-    assert answer.json()["url"].startswith("https://shop.test/accept-invitation?token=")
+    assert answer.json()["url"].startswith("https://shop.test/admin/accept-invitation?token=")
     return answer.json()["url"].partition("token=")[2]
 
 

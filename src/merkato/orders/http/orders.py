@@ -1,7 +1,7 @@
 """Orders after placing: to look at, to follow, to cancel."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -40,6 +40,13 @@ from merkato.orders.http.naming import Named, naming
 from merkato.orders.store import life
 
 HTTPRequest = Request[Any, Any, Any]
+Paid = Literal[
+    "due", "action_required", "declined", "authorised", "partly_paid", "paid", "voided",
+    "partly_refunded", "refunded", "refund_failed",
+]  # fmt: skip
+Far = Literal[
+    "unfulfilled", "partial", "shipped", "delivered", "partly_returned", "returned"
+]  # fmt: skip
 
 
 class OrderSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,8 +97,11 @@ async def list_orders(
     desk: Desk,
     customer: Annotated[str | None, Parameter(max_length=40)] = None,
     status: Status | None = None,
+    payment_status: Paid | None = None,
+    fulfilment_status: Annotated[list[Far] | None, Parameter(max_items=10)] = None,
     since: datetime | None = None,
-    q: Annotated[str | None, Parameter(max_length=40)] = None,
+    until: datetime | None = None,
+    q: Annotated[str | None, Parameter(max_length=254)] = None,
     reference: Annotated[str | None, Parameter(max_length=100)] = None,
     reference_prefix: Annotated[str | None, Parameter(max_length=100)] = None,
     limit: Limit = 20,
@@ -99,18 +109,21 @@ async def list_orders(
 ) -> Page[OrderSummary]:
     """List my orders, newest first; staff see everybody's, or with `customer` one person's.
 
-    `q` is an order number; `since` an RFC 3339 time; `reference` what the order was placed under,
-    `reference_prefix` how that begins.
+    `q` is an order number or an e-mail address; `since` and `until` (exclusive) RFC 3339 times;
+    `reference` what the order was placed under, `reference_prefix` how that begins;
+    `fulfilment_status` may be given several times.
     """
     whose = caller.user_id
     if caller.may("orders:read") and customer != "me":
         whose = _customer(customer) if customer else None
-    before, since = decode_cursor(cursor, tuple[datetime, UUID]), moment("since", since)
+    wanted = life.Wanted(
+        customer_id=whose, status=status.value if status else None, payment_status=payment_status,
+        fulfilment=fulfilment_status, since=moment("since", since), until=moment("until", until),
+        q=q, reference=reference, reference_prefix=reference_prefix,
+    )  # fmt: skip
+    before = decode_cursor(cursor, tuple[datetime, UUID])
     async with desk.db.reading() as tx:
-        rows = await life.list_orders(
-            tx, whose, status.value if status else None, since, q.upper() if q else None,
-            reference, reference_prefix, before, limit + 1,
-        )  # fmt: skip
+        rows = await life.list_orders(tx, wanted, before, limit + 1)
     items = [msgspec.convert(dict(row), OrderSummary) for row in rows[:limit]]
     more = encode_cursor(items[-1].placed_at, items[-1].id) if len(rows) > limit else None
     return Page(items=items, next_cursor=more)

@@ -247,31 +247,48 @@ async def views(tx: Tx, order_ids: Sequence[UUID]) -> dict[UUID, Row]:
     return {row["id"]: row for row in await tx.fetch(VIEW, list(order_ids))}
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which orders are wanted; what is None matters not. `q`: a number or an e-mail address."""
+
+    customer_id: UUID | None = None
+    status: str | None = None
+    payment_status: str | None = None
+    fulfilment: Sequence[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: str | None = None
+    reference: str | None = None
+    reference_prefix: str | None = None
+
+
 LIST = """
 select id, number, customer_id, status, payment_status, fulfilment_status, currency, grand_minor,
        shipping_minor, credited_minor, placed_at, reference, reference_time
   from orders
  where ($1::uuid is null or customer_id = $1)
    and ($2::text is null or status = $2)
-   and ($3::timestamptz is null or placed_at >= $3)
-   and ($4::text is null or number = $4)
-   and ($5::text is null or reference = $5)
-   and ($6::text is null or starts_with(reference, $6))
-   and ($7::timestamptz is null or (placed_at, id) < ($7, $8::uuid))
- order by placed_at desc, id desc limit $9
+   and ($3::text is null or payment_status = $3)
+   and ($4::text[] is null or fulfilment_status = any($4))
+   and ($5::timestamptz is null or placed_at >= $5)
+   and ($6::timestamptz is null or placed_at < $6)
+   and ($7::text is null
+        or id in (select o.id from orders o where o.number = upper($7)
+                   union all
+                  select c.order_id from order_contacts c
+                   where lower(c.contact ->> 'email') = lower($7)))
+   and ($8::text is null or reference = $8)
+   and ($9::text is null or starts_with(reference, $9))
+   and ($10::timestamptz is null or (placed_at, id) < ($10, $11::uuid))
+ order by placed_at desc, id desc limit $12
 """
 
 
 async def list_orders(
-    tx: Tx, customer_id: UUID | None, status: str | None, since: datetime | None,
-    number: str | None, reference: str | None, reference_prefix: str | None,
-    before: tuple[datetime, UUID] | None, limit: int,
-) -> list[Row]:  # fmt: skip
+    tx: Tx, wanted: Wanted, before: tuple[datetime, UUID] | None, limit: int
+) -> list[Row]:
     """List orders, newest first."""
     at, order_id = before or (None, None)
-    return await tx.fetch(
-        LIST, customer_id, status, since, number, reference, reference_prefix, at, order_id, limit
-    )
+    return await tx.fetch(LIST, *msgspec.structs.astuple(wanted), at, order_id, limit)
 
 
 TIMELINE = """

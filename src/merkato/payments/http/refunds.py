@@ -1,13 +1,24 @@
 """Refunds, asked for by staff."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import Parameter
 
 from merkato.chassis.db import Database, Tx
-from merkato.chassis.http import IdempotencyKey, respond, staff
+from merkato.chassis.http import (
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    respond,
+    staff,
+)
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.ids import new_id
 from merkato.chassis.tokens import Caller
@@ -17,6 +28,8 @@ from merkato.contracts.values import AMOUNT_MAX
 from merkato.payments import actions
 from merkato.payments.domain import wishes
 from merkato.payments.store import views
+
+RefundStates = Literal["intent", "sent", "unknown", "succeeded", "failed", "mismatch"]
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +81,22 @@ async def refund(
     return respond(await once(db, scope, data, work))
 
 
+@get("/api/v1/refunds", policy=staff("payments:read"))
+async def refunds(
+    db: Database,
+    refund_state: Annotated[RefundStates | None, Parameter(query="state")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[views.RefundView]:
+    """List refunds, newest first; `state=failed` those that have to be given in another way."""
+    before = decode_cursor(cursor, tuple[datetime, UUID])
+    async with db.reading() as tx:
+        items = await views.refunds(tx, refund_state, before, limit + 1)
+    last = items[limit - 1] if len(items) > limit else None
+    next_cursor = encode_cursor(last.created_at, last.id) if last else None
+    return Page(items=items[:limit], next_cursor=next_cursor)
+
+
 @get("/api/v1/refunds/{refund_id:uuid}", policy=staff("payments:read"))
 async def show(refund_id: UUID, db: Database) -> views.OperationView:
     """Show a refund: its state says how far it is."""
@@ -78,4 +107,4 @@ async def show(refund_id: UUID, db: Database) -> views.OperationView:
     return found
 
 
-ROUTES = (refund, show)
+ROUTES = (refund, refunds, show)

@@ -131,6 +131,30 @@ async def operation(tx: Tx, operation_id: UUID) -> OperationView | None:
     return OperationView(**row) if row else None
 
 
+class RefundView(OperationView, frozen=True, kw_only=True):
+    """A refund in a list, with the order it is of."""
+
+    order_id: UUID
+
+
+REFUNDS = """
+select o.id, o.payment_id, o.kind, o.attempt, o.method, o.amount_minor, o.currency, o.state,
+       o.reference, o.url, o.reason, o.credit_id, o.created_at, o.ended_at, p.order_id
+  from operations o join payments p on p.id = o.payment_id
+ where o.kind = 'refund' and ($1::text is null or o.state = $1)
+   and ($2::timestamptz is null or (o.created_at, o.id) < ($2, $3::uuid))
+ order by o.created_at desc, o.id desc limit $4
+"""
+
+
+async def refunds(
+    tx: Tx, state: str | None, before: tuple[datetime, UUID] | None, limit: int
+) -> list[RefundView]:
+    """List refunds, newest first."""
+    rows = await tx.fetch(REFUNDS, state, *(before or (None, None)), limit)
+    return [RefundView(**row) for row in rows]
+
+
 LEDGER = """
 select seq, operation_id, posting, account, amount_minor, currency, order_id, payment_id, posted_at
   from entries

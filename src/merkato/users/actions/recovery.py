@@ -28,7 +28,7 @@ PAGES = {
     "verify": "verify-email",
     "email": "verify-email",
     "reset": "reset-password",
-    "invite": "accept-invitation",
+    "invite": "admin/accept-invitation",
 }
 
 

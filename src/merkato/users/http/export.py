@@ -1,20 +1,22 @@
-"""All that the shop keeps about a person, given to that person."""
+"""All that the shop keeps about a person, given to that person, or to staff on their behalf."""
 
 import asyncio
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from litestar import Response, get
 
 from merkato.chassis.ask import Asks
-from merkato.chassis.db import Database
-from merkato.chassis.http import USER
+from merkato.chassis.db import Database, Tx
+from merkato.chassis.http import USER, staff
 from merkato.chassis.tokens import Caller
-from merkato.contracts.problem import RateLimited
+from merkato.chassis.trail import note
+from merkato.contracts.problem import NotFound, RateLimited
 from merkato.contracts.users import PersonalPage
 from merkato.users.actions import recovery
-from merkato.users.domain.people import SavedAddress
+from merkato.users.domain.people import Account, SavedAddress
 from merkato.users.http.me import Me, own, private, view
 from merkato.users.store import accounts as store
 from merkato.users.store import logins as login_store
@@ -59,26 +61,48 @@ async def export_me(caller: Caller, db: Database, asks: Asks) -> Response[Export
         account = await own(tx, caller)
         assert account.email_key is not None, "not erased"
         due = await recovery.is_mail_due(tx, "export", account.email_key)
-        addresses = await store.addresses(tx, account.id)
-        sessions = await login_store.sessions(tx, account.id)
-        views = await view_store.every(tx, account.id)
+        here = await _here(tx, account)
     if not due:
         raise RateLimited("You had your data just now; come back later.", AGAIN_S)
+    return private(await _export(account, here, asks))
+
+
+@get("/api/v1/users/{user_id:uuid}/export", policy=staff("users:write"))
+async def export_user(user_id: UUID, caller: Caller, db: Database, asks: Asks) -> Response[Export]:
+    """Give all that the shop keeps about somebody, for whoever asks by letter; it is noted.
+
+    404 for nobody, and for somebody who was erased. 503 while a service does not answer.
+    """
+    async with db.transaction() as tx:
+        account = await store.by_id(tx, user_id)
+        if account is None or account.erased_at is not None:
+            raise NotFound("There is no such user, or no longer.")
+        here = await _here(tx, account)
+        note(tx, caller, "users.data_exported", f"user:{user_id}")
+    return private(await _export(account, here, asks))
+
+
+async def _here(tx: Tx, account: Account) -> dict[str, Any]:
+    """Read what users itself keeps about somebody."""
+    return {
+        "addresses": await store.addresses(tx, account.id),
+        "sessions": await login_store.sessions(tx, account.id),
+        "views": await view_store.every(tx, account.id),
+    }
+
+
+async def _export(account: Account, here: dict[str, Any], asks: Asks) -> Export:
     found = await asyncio.gather(
         *(_all(asks, service, f"{path}/{account.id}") for _, service, path in ELSEWHERE)
     )
     parts = {name: items for (name, *_), (items, _) in zip(ELSEWHERE, found, strict=True)}
     short = [name for (name, *_), (_, cut) in zip(ELSEWHERE, found, strict=True) if cut]
-    return private(
-        Export(
-            exported_at=datetime.now(UTC),
-            profile=view(account),
-            addresses=addresses,
-            sessions=sessions,
-            views=views,
-            cut_short=short,
-            **parts,
-        )
+    return Export(
+        exported_at=datetime.now(UTC),
+        profile=view(account),
+        cut_short=short,
+        **here,
+        **parts,
     )
 
 
@@ -95,4 +119,4 @@ async def _all(asks: Asks, service: str, path: str) -> tuple[list[dict[str, Any]
     return items, True
 
 
-ROUTES: tuple[Any, ...] = (export_me,)
+ROUTES: tuple[Any, ...] = (export_me, export_user)

@@ -1,0 +1,139 @@
+"""What a change would give back, before it is made: it is made, looked at, and undone."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import post
+
+from merkato.chassis.db import Tx
+from merkato.chassis.http import staff
+from merkato.chassis.tokens import Caller
+from merkato.contracts.problem import NotFound, Validation
+from merkato.contracts.values import AMOUNT_MAX
+from merkato.orders.actions import credits, life, returns
+from merkato.orders.actions.returns import Receipt
+from merkato.orders.domain.credits import ShippingPart
+from merkato.orders.domain.goods import Wish
+from merkato.orders.http.desk import Desk
+from merkato.orders.http.views import CreditLineView, OrderView, from_row
+from merkato.orders.store import life as store
+from merkato.orders.store import returns as return_store
+
+PATH = "/api/v1/orders/{order_id:uuid}/credits/preview"
+Amount = Annotated[int, msgspec.Meta(ge=1, le=AMOUNT_MAX)]
+Pieces = Annotated[tuple[Wish, ...], msgspec.Meta(min_length=1, max_length=2_000)]
+
+
+class CreditWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is thought of: to cancel `lines` or all, to take back, or to give an amount.
+
+    A return is of `lines`, or of what was announced as `return_id`; goodwill is an `amount_minor`.
+    """
+
+    kind: Literal["cancellation", "return", "goodwill"]
+    lines: Pieces | None = None
+    return_id: UUID | None = None
+    amount_minor: Amount | None = None
+    shipping: ShippingPart | None = None
+
+
+class CreditPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """What would be given back, in minor units with tax.
+
+    Of `amount_minor`, `refund_minor` was paid already and is sent back; the rest need not be paid.
+    `left_minor` is what the order would still cost. `lines` is empty when the whole order ends.
+    """
+
+    currency: str
+    amount_minor: int
+    tax_minor: int
+    shipping_minor: int
+    refund_minor: int
+    left_minor: int
+    lines: list[CreditLineView]
+
+
+class _Undone(Exception):
+    """Carries what was looked at out of the transaction that it ends."""
+
+    def __init__(self, after: OrderView) -> None:
+        super().__init__()
+        self.after = after
+
+
+@post(PATH, policy=staff("orders:read"), status_code=200, example={"kind": "cancellation"})
+async def preview_credit(
+    order_id: UUID, data: CreditWish, caller: Caller, desk: Desk
+) -> CreditPreview:
+    """Say what a cancellation, a return or a goodwill would give back; nothing is changed.
+
+    Refuses as the change itself would: 409 for an order that is not confirmed or of which less is
+    left, 422 for more pieces than there are.
+    """
+    row = await desk.order(order_id)
+    if row is None:
+        raise NotFound("There is no such order.")
+    before = from_row(row)
+    try:
+        async with desk.db.transaction() as tx:
+            await _change(tx, order_id, data, caller.principal)
+            found = await store.views(tx, [order_id])
+            raise _Undone(from_row(found[order_id]))
+    except _Undone as undone:
+        return _difference(before, undone.after)
+
+
+async def _change(tx: Tx, order_id: UUID, wish: CreditWish, actor: str) -> None:
+    now = datetime.now(UTC)
+    match wish:
+        case CreditWish(kind="cancellation", lines=None):
+            await life.cancel(tx, order_id, "staff", now, actor=actor)
+        case CreditWish(kind="cancellation", lines=tuple() as lines, shipping=shipping):
+            words = (None, None)
+            if not await credits.cancel_lines(tx, order_id, lines, shipping, words, actor, now):
+                await life.cancel(tx, order_id, "staff", now, actor=actor)
+        case CreditWish(kind="return", return_id=UUID() as return_id, shipping=shipping):
+            if await return_store.order_of(tx, return_id) != order_id:
+                raise NotFound("There is no such return.")
+            await returns.receive(tx, return_id, Receipt(shipping=shipping), actor, now)
+        case CreditWish(kind="return", lines=tuple() as lines, shipping=shipping):
+            arrived = {line.line_no: (line.quantity, 0) for line in lines}
+            receipt = Receipt(arrived=arrived, shipping=shipping)
+            wanted = [(line, "other") for line in lines]
+            await returns.request(tx, order_id, wanted, None, receipt, actor, now)
+        case CreditWish(kind="goodwill", amount_minor=int() as amount):
+            await credits.credit(tx, order_id, amount, 0, None, actor, now)
+        case _:
+            raise Validation.at("", "A return names lines or a return_id, goodwill an amount.")
+
+
+def _difference(before: OrderView, after: OrderView) -> CreditPreview:
+    known = {one.id for one in before.credits}
+    lines = [line for one in after.credits if one.id not in known for line in one.lines]
+    owed_before = 0 if before.status == "cancelled" else _owed(before)
+    owed_after = 0 if after.status == "cancelled" else _owed(after)
+    paid = before.totals.captured_minor - before.totals.refunded_minor
+    return CreditPreview(
+        currency=before.currency,
+        amount_minor=owed_before - owed_after,
+        tax_minor=_tax(before, after) + sum(line.tax_minor for line in lines),
+        shipping_minor=sum(line.gross_minor for line in lines if line.line_no is None),
+        refund_minor=max(0, paid - owed_after) - max(0, paid - owed_before),
+        left_minor=owed_after,
+        lines=lines,
+    )
+
+
+def _owed(order: OrderView) -> int:
+    return order.totals.grand_minor - order.totals.credited_minor
+
+
+def _tax(before: OrderView, after: OrderView) -> int:
+    """Give the tax of an order that ends whole, less what was credited of it."""
+    credited = sum(line.tax_minor for one in before.credits for line in one.lines)
+    return before.totals.tax_minor - credited if after.status == "cancelled" else 0
+
+
+ROUTES = (preview_credit,)
