@@ -38,12 +38,14 @@ async def test_staff_ship_take_back_and_give_money_back(shop):
         assert "Shipped; the customer is told." in page.words, page
         page = await browser.press("It was delivered")
         assert "Delivered." in page.words, page
-        page = await browser.press("Take back", **{"line.1": "1", "received": "yes",
-                                                   "restock": "yes"})  # fmt: skip
-        assert "Taken back." in page.words, page
-        page = await browser.press("Credit and send back", amount="3.50", reason="scratched")
+        page = await browser.press("It is here: show the sums", **{"line.1": "1"})
+        assert "Credited to the customer €10.00" in page.words, page
+        page = await browser.press("Take back")
+        assert "Taken back" in page.words, page
+        await browser.press("Show the sums", amount="3.50", reason="scratched")
+        page = await browser.press("Credit and send back")
         assert "Credited; the money goes back." in page.words, page
-        page = await browser.press("Credit and send back", amount="999", reason="too much")
+        page = await browser.press("Show the sums", amount="999", reason="too much")
         assert "notice bad" in page.html, page
     order = await shop.order(order_id)
     assert {one["kind"] for one in order["credits"]} == {"return", "goodwill"}
@@ -54,7 +56,11 @@ async def test_staff_cancel_and_say_why(shop):
     order_id = await bought(shop, sku)
     async with await at_work(shop) as browser:
         await browser.go(f"/admin/orders/{order_id}")
-        page = await browser.press("Cancel it", reason="damaged in the warehouse")
+        form = next(one for one in browser.page.forms if one.fields.get("kind") == "cancellation")
+        fields = {**form.fields, "reason": "damaged in the warehouse"}
+        page = await browser.go(form.action, "POST", data=fields)
+        assert "Credited to the customer" in page.words, page
+        page = await browser.press("Cancel it")
         assert "Cancelled; what was paid goes back." in page.words, page
     assert (await shop.order(order_id))["status"] == "cancelled"
 

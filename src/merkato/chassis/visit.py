@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,6 +19,7 @@ UPLOAD_DEADLINE_S = 60.0  # the same, after a file was sent
 EARLY_S = 60.0  # an access token is renewed so long before it ends
 SPENT_S = 120.0  # how long it is known what came after a renewed token
 ORDERS_MAX = 10  # orders a guest's browser remembers
+ANSWERS: deque[tuple[str, int]] = deque(maxlen=2_000)  # path and ms of the API's last ones
 
 
 class Session(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -205,6 +207,7 @@ class Api:
     ) -> tuple[Any, dict[str, str]]:
         raw = [(name.encode(), value.encode()) for name, value in sent.items()]
         found: dict[str, str] = {}
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(deadline_s):
                 status, answer = await call(
@@ -212,6 +215,7 @@ class Api:
                 )
         except TimeoutError as late:
             raise UpstreamTimeout("The shop did not answer in time.") from late
+        ANSWERS.append((path, round((time.perf_counter() - began) * 1_000)))
         _check(status, answer)
         return msgspec.json.decode(answer or b"null"), found
 

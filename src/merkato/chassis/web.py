@@ -38,6 +38,7 @@ SAFE = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
         "font-src 'self'; connect-src 'self'; form-action 'self'; manifest-src 'self'; "
+        "frame-src 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -321,8 +322,10 @@ def _dressed(scope: Any, send: Any, changed: Callable[[], bytes | None]) -> Any:
 
 
 def _extra(headers: list[tuple[bytes, bytes]], cookie: bytes | None) -> list[tuple[bytes, bytes]]:
-    extra = [(name.lower().encode(), value.encode()) for name, value in SAFE.items()]
-    if not any(name.lower() == b"cache-control" for name, _ in headers):
+    own = {name.lower() for name, _ in headers}  # a route may be stricter
+    safe = [(name.lower().encode(), value.encode()) for name, value in SAFE.items()]
+    extra = [(name, value) for name, value in safe if name not in own]
+    if b"cache-control" not in own:
         extra.append((b"cache-control", b"private, no-cache"))
     extra.append((b"vary", b"Accept-Encoding, Accept-Language, Cookie"))
     if cookie is not None:

@@ -32,9 +32,3 @@ def test_what_can_be_shipped_and_come_back():
     assert [line["left"] for line in domain.shippable(order)] == [1]
     assert [line["left"] for line in domain.returnable(order)] == [1]
     assert domain.shippable({**order, "status": "cancelled"}) == []
-
-
-def test_bars_fill_the_chart():
-    bars = domain.bars([("a", 0), ("b", 5), ("c", 10)], height=100)
-    assert [(bar["y"], bar["height"]) for bar in bars] == [(100, 0), (50, 50), (0, 100)]
-    assert domain.bars([]) == []

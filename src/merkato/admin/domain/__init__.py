@@ -21,11 +21,12 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """A filter of a list, by a parameter of its route; with `choices` a menu."""
+    """A filter of a list, by a parameter of its route; with `choices` a menu. kind: text, day."""
 
     name: str
     title: str
     choices: tuple[str, ...] = ()
+    kind: str = "text"
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     link: str = ""  # where an item leads; {member} is filled in
     new: str = ""  # where a new one is made
     hint: str = ""  # said while there is nothing
+    shortcuts: tuple[tuple[str, str], ...] = ()  # (title, query) of what is looked at most
 
 
 def _c(name: str, title: str, kind: str = "text") -> Column:
@@ -47,10 +49,17 @@ def _c(name: str, title: str, kind: str = "text") -> Column:
 
 
 ORDER_STATUS = ("placed", "confirmed", "cancelled")
+PAID = (
+    "due", "action_required", "declined", "authorised", "partly_paid", "paid", "voided",
+    "partly_refunded", "refunded", "refund_failed",
+)  # fmt: skip
+FAR = ("unfulfilled", "partial", "shipped", "delivered", "partly_returned", "returned")
+TO_SHIP = "status=confirmed&fulfilment_status=unfulfilled&fulfilment_status=partial"
 PAYMENT_STATES = (
     "due", "sent", "unknown", "action_required", "declined", "authorised", "captured", "voided",
     "mismatch",
 )  # fmt: skip
+REFUND_STATES = ("intent", "sent", "unknown", "succeeded", "failed", "mismatch")
 
 TABLES = {
     one.slug: one
@@ -62,8 +71,18 @@ TABLES = {
                 _c("status", "Status", "state"), _c("payment_status", "Payment", "state"),
                 _c("fulfilment_status", "Shipping", "state"), _c("grand_minor", "Total", "money"),
             ),
-            filters=(Filter("q", "Order number"), Filter("status", "Status", ORDER_STATUS),
-                     Filter("customer", "Customer id"), Filter("reference", "Reference")),
+            filters=(Filter("q", "Order number or e-mail"),
+                     Filter("status", "Status", ORDER_STATUS),
+                     Filter("payment_status", "Payment", PAID),
+                     Filter("fulfilment_status", "Shipping", FAR),
+                     Filter("since", "Placed from", kind="day"),
+                     Filter("until", "Placed before", kind="day"),
+                     Filter("reference", "Reference"), Filter("customer", "Customer id")),
+            shortcuts=(("All", ""), ("To ship", TO_SHIP), ("Not paid yet", "status=placed"),
+                   ("Payment declined", "status=placed&payment_status=declined"),
+                   ("Refund failed", "payment_status=refund_failed"),
+                   ("Sent", "fulfilment_status=shipped"),
+                   ("Came back", "fulfilment_status=returned&fulfilment_status=partly_returned")),
             hint="Orders appear here as soon as somebody buys.",
         ),
         Table(
@@ -74,7 +93,9 @@ TABLES = {
                 _c("status", "Status", "state"), _c("credited_minor", "Credited", "money"),
                 _c("note", "Note"),
             ),
-            filters=(Filter("status", "Status", ("requested", "received", "rejected")),),
+            filters=(Filter("status", "Status", ("requested", "received", "rejected")),
+                     Filter("since", "Asked from", kind="day")),
+            shortcuts=(("All", ""), ("To look at", "status=requested")),
             hint="Nobody wants to send anything back.",
         ),
         Table(slug="products", title="Products"),
@@ -83,7 +104,7 @@ TABLES = {
         Table(slug="price-lists", title="Price lists"),
         Table(slug="stock", title="Stock"),
         Table(
-            slug="customers", title="Customers and staff", path="/api/v1/users",
+            slug="customers", title="Customers", path="/api/v1/users",
             link="/admin/customers/{id}",
             columns=(
                 _c("email", "E-mail"), _c("name", "Name"), _c("role", "Role", "state"),
@@ -101,8 +122,24 @@ TABLES = {
                 _c("state", "State", "state"), _c("amount_minor", "Amount", "money"),
                 _c("captured_minor", "Taken", "money"), _c("refunded_minor", "Sent back", "money"),
             ),
-            filters=(Filter("state", "State", PAYMENT_STATES), Filter("order_id", "Order id")),
+            filters=(Filter("state", "State", PAYMENT_STATES), Filter("order_id", "Order id"),
+                     Filter("since", "Since", kind="day")),
+            shortcuts=(("All", ""), ("Unknown", "state=unknown"),
+                       ("Wrong amount", "state=mismatch"),
+                       ("Promised, not taken", "state=authorised"), ("Declined", "state=declined")),
             hint="Nothing was paid.",
+        ),
+        Table(
+            slug="refunds", title="Refunds", path="/api/v1/refunds",
+            link="/admin/orders/{order_id}#payment",
+            columns=(
+                _c("order_id", "Order"), _c("created_at", "Wanted", "time"),
+                _c("method", "Method"), _c("state", "State", "state"),
+                _c("amount_minor", "Amount", "money"), _c("reason", "Why"),
+            ),
+            filters=(Filter("state", "State", REFUND_STATES),),
+            shortcuts=(("All", ""), ("Failed", "state=failed"), ("Unknown", "state=unknown")),
+            hint="Nothing was sent back.",
         ),
         Table(
             slug="ledger", title="Ledger", path="/api/v1/ledger",
@@ -110,17 +147,24 @@ TABLES = {
                 _c("posted_at", "When", "time"), _c("account", "Account"),
                 _c("amount_minor", "Amount", "money"), _c("order_id", "Order"),
             ),
-            filters=(Filter("order_id", "Order id"),),
+            filters=(Filter("account", "Account", ("receivable", "customer", "processor", "bank")),
+                     Filter("order_id", "Order id")),
             hint="No money has moved.",
         ),
         Table(
             slug="notifications", title="Notifications", path="/api/v1/notifications",
-            link="/admin/notifications/{id}", always={"all": "true"},
+            link="/admin/notifications/{id}",
             columns=(
                 _c("created_at", "When", "time"), _c("template", "What"), _c("channel", "By"),
                 _c("recipient", "To"), _c("state", "State", "state"), _c("reason", "Why"),
             ),
-            filters=(Filter("state", "State", ("queued", "sent", "failed")),),
+            filters=(Filter("recipient", "To"),
+                     Filter("state", "State", ("queued", "sent", "failed")),
+                     Filter("channel", "By", ("email", "inbox", "sms", "push")),
+                     Filter("kind", "About", ("order", "account", "staff", "marketing")),
+                     Filter("template", "What")),
+            shortcuts=(("All", ""), ("Mails", "channel=email"), ("Failed", "state=failed"),
+                   ("Came back", "bounced=true")),
             hint="Nothing was sent.",
         ),
         Table(
@@ -135,65 +179,28 @@ TABLES = {
         Table(slug="shipping", title="Shipping methods"),
         Table(slug="taxes", title="Tax rates"),
         Table(slug="settings", title="Settings"),
-        Table(
-            slug="events", title="Event log", path="/api/v1/events",
-            columns=(
-                _c("time", "When", "time"), _c("type", "Event"), _c("subject", "About"),
-                _c("data", "Data", "json"),
-            ),
-            filters=(Filter("topic", "Topic"), Filter("key", "Key")),
-        ),
-        Table(
-            slug="topics", title="Topics", path="/api/v1/topics",
-            columns=(
-                _c("name", "Topic"), _c("description", "What it tells"), _c("says", "Said by"),
-                _c("hears", "Heard by", "list"),
-            ),
-        ),
-        Table(
-            slug="webhooks", title="Webhooks", path="/api/v1/subscriptions",
-            columns=(
-                _c("url", "Address"), _c("topics", "Topics", "list"), _c("state", "State", "state"),
-                _c("created_at", "Since", "time"),
-            ),
-            hint="Nobody listens from outside.",
-        ),
-        Table(
-            slug="dead-letters", title="Dead letters", path="/api/v1/dead-letters",
-            link="/admin/dead-letters/{id}",
-            columns=(
-                _c("service", "Service"), _c("type", "Event"), _c("key", "Key"),
-                _c("reason", "Why"), _c("tries", "Tries"), _c("state", "State", "state"),
-            ),
-            hint="Every event was understood.",
-        ),
-        Table(
-            slug="audit-trail", title="Audit trail", path="/api/v1/audit-trail",
-            columns=(
-                _c("at", "When", "time"), _c("actor", "Who"), _c("action", "Did"),
-                _c("subject", "To"), _c("before", "Before", "json"), _c("after", "After", "json"),
-            ),
-            filters=(Filter("actor", "Who"), Filter("action", "Action"),
-                     Filter("subject", "Subject")),
-            hint="Staff did nothing yet.",
-        ),
-        Table(
-            slug="api-keys", title="API keys", path="/api/v1/api-keys",
-            columns=(
-                _c("name", "Name"), _c("prefix", "Begins with"), _c("scopes", "May", "list"),
-                _c("last_used_at", "Last used", "time"), _c("expires_at", "Until", "time"),
-            ),
-            hint="No program has a key.",
-        ),
+        Table(slug="reports", title="Reports"),
+        Table(slug="texts", title="Texts of mails"),
+        Table(slug="staff", title="Staff"),
+        Table(slug="roles", title="Roles"),
+        Table(slug="live", title="Live events"),
+        Table(slug="events", title="Event log"),
+        Table(slug="topics", title="Topics"),
+        Table(slug="webhooks", title="Webhooks"),
+        Table(slug="dead-letters", title="Dead letters"),
+        Table(slug="audit-trail", title="Audit trail"),
+        Table(slug="api-keys", title="API keys"),
     )
 }  # fmt: skip
 
 MENU = (
     ("Sell", ("orders", "returns", "customers", "coupons")),
     ("Goods", ("products", "categories", "stock", "price-lists", "imports")),
-    ("Money", ("payments", "ledger")),
-    ("Tell", ("notifications", "events", "topics", "webhooks", "dead-letters")),
-    ("House", ("shipping", "taxes", "settings", "audit-trail", "api-keys")),
+    ("Money", ("payments", "refunds", "ledger", "reports")),
+    ("Tell", ("notifications", "texts")),
+    ("Events", ("live", "events", "topics", "webhooks", "dead-letters")),
+    ("People", ("staff", "roles", "api-keys", "audit-trail")),
+    ("House", ("shipping", "taxes", "settings")),
 )
 
 
@@ -241,15 +248,3 @@ def owed(order: Mapping[str, Any]) -> int:
     """Give what is left to credit of an order, in minor units."""
     totals = order["totals"]
     return int(totals["grand_minor"] - totals["credited_minor"])
-
-
-def bars(rows: list[tuple[str, int]], height: int = 120, width: int = 24) -> list[dict[str, Any]]:
-    """Work out the bars of a chart: x, y, height in pixels, with their label and value."""
-    top = max((value for _, value in rows), default=0) or 1
-    return [
-        {
-            "x": n * width, "y": height - value * height // top,
-            "height": value * height // top, "label": label, "value": value,
-        }
-        for n, (label, value) in enumerate(rows)
-    ]  # fmt: skip

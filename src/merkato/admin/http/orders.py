@@ -7,10 +7,10 @@ from uuid import UUID
 from litestar import Response, get, post
 
 from merkato.admin import domain, store
-from merkato.admin.http.pages import Pages
+from merkato.admin.http.pages import Pages, inert
 from merkato.chassis.http import ANYONE
 from merkato.chassis.web import Visit, see_other
-from merkato.contracts.problem import Unauthenticated
+from merkato.contracts.problem import NotFound, Unauthenticated
 
 ORDERS = "/api/v1/orders"
 
@@ -68,6 +68,8 @@ async def cancel(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
     body: dict[str, Any] = {"reason": form["reason"]} if form.get("reason") else {}
     if lines := domain.pieces(form):
         body["lines"] = lines
+        if form.get("shipping"):
+            body["shipping"] = form["shipping"]
     doing = store.act(visit.api, f"{ORDERS}/{order_id}/cancellation", body, form.get("key", ""))
     return await pages.done(visit, _back(order_id), "Cancelled; what was paid goes back.", doing)
 
@@ -76,13 +78,19 @@ async def cancel(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
 async def take_back(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
     """Take back what the form names: it is here already, or announced."""
     form = visit.form
-    restock = form.get("restock") == "yes"
-    lines = [{**line, "restock": restock} for line in domain.pieces(form)]
+    more: dict[str, Any] = {"restock": form.get("restock") == "yes"}
+    if form.get("reason"):
+        more["reason"] = form["reason"]
+    lines = [{**line, **more} for line in domain.pieces(form)]
     if not lines:
         return _nothing(visit, order_id)
-    body: dict[str, Any] = {"lines": lines, "received": form.get("received") == "yes"}
+    here = form.get("received") == "yes"
+    body: dict[str, Any] = {"lines": lines, "received": here}
+    if here and form.get("shipping"):
+        body["shipping"] = form["shipping"]
+    said = "Taken back; the money goes back." if here else "Announced; the customer is told."
     doing = store.act(visit.api, f"{ORDERS}/{order_id}/returns", body, form.get("key", ""))
-    return await pages.done(visit, _back(order_id), "Taken back.", doing)
+    return await pages.done(visit, _back(order_id), said, doing)
 
 
 @post("/admin/orders/{order_id:uuid}/returns/{return_id:uuid}/{what:str}", policy=ANYONE)
@@ -93,17 +101,39 @@ async def decide_return(
     form = visit.form
     receiving = what == "receipt"
     body: dict[str, Any] = {} if receiving else {"reason": form.get("reason") or "Not accepted"}
+    if receiving:
+        body = await _arrived(visit, return_id)
     path = f"/api/v1/returns/{return_id}/{'receipt' if receiving else 'rejection'}"
     said = "Received; the money goes back." if receiving else "Rejected; the customer is told."
     doing = store.act(visit.api, path, body, form.get("key", ""))
     return await pages.done(visit, _back(order_id), said, doing)
 
 
+async def _arrived(visit: Visit, return_id: UUID) -> dict[str, Any]:
+    """Make the body of a receipt: all that was announced is here, to be sold again or not."""
+    form = visit.form
+    body: dict[str, Any] = {"shipping": form["shipping"]} if form.get("shipping") else {}
+    if form.get("restock") != "yes":
+        found = await visit.api.get(f"/api/v1/returns/{return_id}")
+        body["lines"] = [
+            {"line_no": line["line_no"], "received": line["quantity"], "restock": False}
+            for line in found["lines"]
+        ]
+    return body
+
+
+@get("/admin/orders/{order_id:uuid}/invoice", policy=ANYONE)
+async def show_invoice(order_id: UUID, visit: Visit) -> Response[str]:
+    """Give the invoice as a page to print."""
+    _, parts = await visit.api.download(f"{ORDERS}/{order_id}/invoice.html")
+    return inert(b"".join([part async for part in parts]).decode())
+
+
 @post("/admin/orders/{order_id:uuid}/credits", policy=ANYONE)
 async def credit(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
     """Give money back as goodwill."""
     form = visit.form
-    amount = domain.minor(form.get("amount", ""))
+    amount = int(form.get("amount_minor") or 0) or domain.minor(form.get("amount", ""))
     if not amount:
         visit.notice("Amount: a number such as 5 or 4.90.", "bad")
         return see_other(_back(order_id))
@@ -118,13 +148,27 @@ async def credit(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
 async def on_payment(
     order_id: UUID, payment_id: UUID, what: str, visit: Visit, pages: Pages
 ) -> Response[str]:
-    """Take money that is promised, or give the promise back."""
-    path = f"/api/v1/payments/{payment_id}/{'captures' if what == 'captures' else 'voids'}"
-    said = "The money is asked for." if what == "captures" else "The promise is given back."
-    doing = store.act(visit.api, path, {}, visit.form.get("key", ""))
+    """Take money that is promised, give the promise back, or give a failed refund anew."""
+    form = visit.form
+    body: dict[str, Any] = {}
+    match what:
+        case "captures":
+            said = "The money is asked for."
+        case "voids":
+            said = "The promise is given back."
+        case "refunds":
+            outside = form.get("outside") == "yes"
+            body = {"amount_minor": int(form.get("amount_minor") or 0), "outside": outside}
+            if form.get("credit_id"):
+                body["credit_id"] = form["credit_id"]
+            said = "Noted as given in another way." if outside else "The refund is tried again."
+        case _:
+            raise NotFound("There is nothing here.")
+    path = f"/api/v1/payments/{payment_id}/{what}"
+    doing = store.act(visit.api, path, body, form.get("key", ""))
     return await pages.done(visit, _back(order_id), said, doing)
 
 
 ROUTES = (
-    show_order, ship, deliver, cancel, take_back, decide_return, credit, on_payment,
+    show_order, ship, deliver, cancel, take_back, decide_return, credit, on_payment, show_invoice,
 )  # fmt: skip

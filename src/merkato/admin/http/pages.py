@@ -7,6 +7,7 @@ from uuid import uuid4
 from litestar import Response
 
 from merkato.admin import domain
+from merkato.admin.domain import desk
 from merkato.admin.domain.goods import Wrong
 from merkato.admin.templates import Templates
 from merkato.chassis.ask import Refusal
@@ -22,6 +23,7 @@ KINDLY = {
     "precondition-required": "This is there already. Open it from its list to change it.",
     "payload-too-large": "The file is too large.",
 }
+PUBLIC = ("login.html", "acceptance.html")  # for whoever has not logged in
 
 
 class Pages:
@@ -32,7 +34,7 @@ class Pages:
 
     def draw(self, visit: Visit, name: str, *, status: int = 200, **values: Any) -> Response[str]:
         """Draw a page. Raises Unauthenticated for whoever has not logged in."""
-        if not visit.session.logged_in and name != "login.html":
+        if not visit.session.logged_in and name not in PUBLIC:
             raise Unauthenticated("Log in first.")
         body = self.templates.draw(name, self._around(visit) | values)
         return Response(body, status_code=status, media_type="text/html")
@@ -83,3 +85,15 @@ class Pages:
             "logged_in": visit.session.logged_in, "key": uuid4().hex, "currency": self.currency,
             "csrf_token": lambda: masked(visit.csrf),
         }  # fmt: skip
+
+
+def inert(html: str) -> Response[str]:
+    """Answer with a page that was written elsewhere and can do nothing here, such as a mail.
+
+    No script, no request, no link that leads away; its own styles alone, each by its hash.
+    """
+    policy = "sandbox; default-src 'none'; img-src data:; frame-ancestors 'self'"
+    if styles := desk.allowed_styles(html):
+        policy += f"; style-src {styles}"
+    headers = {"Content-Security-Policy": policy, "X-Frame-Options": "SAMEORIGIN"}
+    return Response(html or " ", headers=headers, media_type="text/html")

@@ -10,9 +10,22 @@ from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency, get_currency_precision
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from merkato.admin.domain import goods
+from merkato.admin.domain import TO_SHIP, goods
 
 LINE_MAX = 160  # characters of a value in a list
+
+# What is pressed after g: (letter, title, address).
+KEYS = (
+    ("d", "Dashboard", "/admin"), ("o", "Orders", "/admin/t/orders"),
+    ("s", "To be shipped", f"/admin/t/orders?{TO_SHIP}"), ("r", "Returns", "/admin/t/returns"),
+    ("c", "Customers", "/admin/t/customers"), ("p", "Products", "/admin/t/products"),
+    ("m", "Notifications", "/admin/t/notifications"),
+    ("l", "Dead letters", "/admin/t/dead-letters"),
+    ("e", "Live events", "/admin/t/live"), ("a", "My account", "/admin/me"),
+)  # fmt: skip
+REASONS = (
+    "changed-mind", "damaged", "not-as-described", "too-late", "too-many", "wrong-item", "other",
+)  # fmt: skip
 
 
 class Templates:
@@ -33,6 +46,7 @@ class Templates:
         self._files.globals |= {"leads": leads, "language": language, "plain": goods.plain}
         self._files.globals |= {"percent": goods.percent, "written": goods.written}
         self._files.globals |= {"moment_of": goods.moment_of, "several": goods.several}
+        self._files.globals |= {"actor": actor, "presses": KEYS, "reasons": REASONS}
 
     def draw(self, name: str, values: Mapping[str, Any]) -> str:
         """Draw a page."""
@@ -45,6 +59,12 @@ def language(locale: str) -> str:
         return Locale.parse(locale, sep="-").get_display_name("en") or locale
     except (ValueError, UnknownLocaleError):
         return locale
+
+
+def actor(name: str) -> str:
+    """Write who did something: `user:<id>` is a customer or staff, the rest our own services."""
+    kind, _, rest = name.partition(":")
+    return {"user": "a person", "key": "a program", "cart": "a guest"}.get(kind, rest or kind)
 
 
 def money(minor: int, currency: str) -> str:

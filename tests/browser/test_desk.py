@@ -1,0 +1,200 @@
+"""Staff work in a real browser: orders, letters, a second factor; by keyboard, on a phone."""
+
+import re
+import time
+from base64 import b32decode
+
+import pytest
+from e2e.test_admin import bought
+from e2e.test_admin_orders import hired, planted, settled
+from shopping import PASSWORD, new_key
+
+from merkato.users.domain.totp import STEP_S, code_at
+
+pytestmark = pytest.mark.timeout(180)
+
+DESK = {"width": 1440, "height": 900}
+WIDTH = "document.documentElement.scrollWidth - innerWidth"
+
+
+async def log_in(page, email="admin@example.org", code=""):
+    await page.goto("/admin/login")
+    await page.get_by_label("E-mail").fill(email)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    if code:
+        await page.get_by_label("Code of your app").fill(code)
+    await page.get_by_role("button", name="Log in").click()
+    await page.get_by_role("heading", name="Today").wait_for()
+
+
+async def said(page, words):
+    await page.locator(".notice", has_text=words).wait_for()
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "none"])
+async def test_staff_ship_take_back_and_refund(shop, visitor, javascript):
+    order_id = await bought(shop, await shop.sell(price=1_000, stock=10))
+    async with visitor(viewport=DESK, java_script_enabled=javascript) as page:
+        await log_in(page)
+        await page.get_by_role("link", name=re.compile("To be shipped")).click()
+        await page.locator(f'a[href="/admin/orders/{order_id}"]').click()
+        await page.get_by_label("Carrier").fill("Swift")
+        await page.get_by_label("Tracking number").fill("XY-1")
+        await page.get_by_role("button", name="Ship", exact=True).click()
+        await said(page, "Shipped; the customer is told.")
+        await page.get_by_role("button", name="It was delivered").click()
+        await said(page, "Delivered.")
+        await page.locator("summary", has_text="Take something back").click()
+        await page.locator("#back-1").fill("1")
+        await page.get_by_role("button", name="It is here: show the sums").click()
+        await page.get_by_role("heading", name="Take back").wait_for()
+        assert "€10.00" in await page.locator(".grand").inner_text()
+        await page.get_by_role("button", name="Take back").click()
+        await said(page, "Taken back")
+        await page.locator("summary", has_text="Goodwill credit").click()
+        await page.get_by_label("Amount in EUR").fill("999")
+        await page.get_by_role("button", name="Show the sums").last.click()
+        await said(page, "That is more than is left of it.")
+        await page.locator("summary", has_text="Goodwill credit").click()
+        await page.get_by_label("Amount in EUR").fill("3.50")
+        await page.get_by_role("button", name="Show the sums").last.click()
+        await page.get_by_role("button", name="Credit and send back").click()
+        await said(page, "Credited; the money goes back.")
+    credits = (await shop.order(order_id))["credits"]
+    assert [(one["kind"], one["amount_minor"]) for one in credits] == [
+        ("return", 1_000), ("goodwill", 350),
+    ]  # fmt: skip
+
+
+async def test_a_dead_letter_is_looked_into_and_retried(shop, visitor):
+    letter = await planted(shop)
+    async with visitor(viewport=DESK) as page:
+        await log_in(page)
+        await page.get_by_role("link", name=re.compile(r"\d+\+? Dead letters")).click()
+        await page.get_by_role("link", name="orders.order_cancelled.v1").first.click()
+        await page.get_by_label("Data of the event").wait_for()
+        await page.get_by_role("button", name="Try it again").click()
+        await said(page, "It is tried again.")
+    assert await settled(shop, letter) == "done"
+
+
+async def test_a_second_factor_is_switched_on_and_asked_for(shop, visitor):
+    email = await hired(shop)
+    async with visitor(viewport=DESK) as page:
+        await log_in(page, email)
+        await page.goto("/admin/me")
+        await page.get_by_label("Your password").fill(PASSWORD)
+        await page.get_by_role("button", name="Set it up").click()
+        await page.locator("svg.qr").wait_for()
+        secret = await page.locator("code.wrap").inner_text()
+        seed = b32decode(secret + "=" * (-len(secret) % 8))
+        step = int(time.time()) // STEP_S
+        await page.get_by_label("Code of your app").fill(code_at(seed, step))
+        await page.get_by_role("button", name="Switch it on").click()
+        await page.get_by_role("heading", name="Recovery codes").wait_for()
+    async with visitor(viewport=DESK) as page:
+        await page.goto("/admin/login")
+        await page.get_by_label("E-mail").fill(email)
+        await page.get_by_label("Password", exact=True).fill(PASSWORD)
+        await page.get_by_role("button", name="Log in").click()
+        await page.get_by_role("alert").wait_for()
+        await log_in(page, email, code_at(seed, step + 1))
+
+
+async def test_events_appear_as_they_happen(shop, visitor):
+    async with visitor(viewport=DESK) as page:
+        await log_in(page)
+        await page.goto("/admin/t/live")
+        await page.get_by_text("Listening.").wait_for()
+        order_id = await bought(shop, await shop.sell())
+        row = page.locator("tr.new", has_text=order_id).first
+        await row.wait_for(timeout=15_000)
+        await row.locator("summary").click()
+        await row.locator("pre", has_text="order_id").wait_for()
+
+
+async def test_a_text_is_looked_at_before_it_is_saved(visitor):
+    async with visitor(viewport=DESK) as page:
+        await log_in(page)
+        await page.goto("/admin/texts/order_confirmed/en")
+        frame = page.frame_locator("iframe.mail")
+        await frame.get_by_text("Ada").first.wait_for()
+        await page.get_by_label("Mail as HTML").fill("<p>Ahoy {{ name }}</p>")
+        await page.get_by_role("button", name="Look at it").click()
+        await frame.get_by_text("Ahoy Ada").wait_for()
+
+
+async def test_the_main_jobs_by_keyboard(shop, visitor):
+    order_id = await bought(shop, await shop.sell(stock=5), 1)
+    number = (await shop.order(order_id))["number"]
+    async with visitor(viewport=DESK) as page:
+
+        async def press_on(name):
+            """Go to something by Tab and press Enter, as somebody without a mouse does."""
+            for _ in range(150):
+                await page.keyboard.press("Tab")
+                found = "(document.activeElement.innerText || '').trim()"
+                if re.fullmatch(name, await page.evaluate(found)):
+                    return await page.keyboard.press("Enter")
+            raise AssertionError(f"{name} cannot be reached by Tab")
+
+        await page.goto("/admin/login")
+        await page.get_by_label("E-mail").focus()
+        for text in ("admin@example.org", PASSWORD):
+            await page.keyboard.type(text)
+            await page.keyboard.press("Tab")
+        await page.keyboard.press("Enter")
+        await page.get_by_role("heading", name="Today").wait_for()
+        await page.keyboard.press("?")
+        await page.get_by_role("dialog").wait_for()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("g")
+        await page.keyboard.press("o")
+        await page.wait_for_url("**/admin/t/orders")
+        await page.keyboard.press("/")
+        await page.keyboard.type(number)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**q=**")
+        await press_on(number)
+        await page.wait_for_url(f"**/{order_id}")
+        await press_on("Ship")
+        await said(page, "Shipped; the customer is told.")
+        await press_on("Take something back")
+        await press_on("It is here: show the sums")
+        await page.get_by_role("heading", name="Take back").wait_for()
+        await press_on("Take back")
+        await said(page, "Taken back")
+    assert (await shop.order(order_id))["fulfilment_status"] == "returned"
+
+
+async def test_the_desk_on_a_phone(shop, visitor):
+    order_id = await bought(shop, await shop.sell(title="A lamp of quite a long name"))
+    letter = await planted(shop)
+    async with visitor() as page:
+        await log_in(page)
+        for path in ("/admin", "/admin/t/orders", f"/admin/orders/{order_id}", "/admin/t/staff",
+                     "/admin/roles/staff", "/admin/me", "/admin/t/api-keys", "/admin/t/reports",
+                     "/admin/texts/order_placed/en", "/admin/t/live", "/admin/t/audit-trail",
+                     "/admin/t/dead-letters", f"/admin/dead-letters/{letter}", "/admin/t/webhooks",
+                     "/admin/t/topics"):  # fmt: skip
+            await page.goto(path)
+            assert await page.evaluate(WIDTH) <= 0, f"{path} is too wide"
+        await page.goto(f"/admin/orders/{order_id}")
+        await page.get_by_role("button", name="Ship", exact=True).click()
+        await said(page, "Shipped; the customer is told.")
+        await page.goto(f"/admin/dead-letters/{letter}")
+        await page.get_by_text("Give it up", exact=True).first.click()
+        await page.get_by_role("button", name="Give it up").click()
+        await said(page, "It is given up.")
+
+
+async def test_what_was_typed_by_others_stays_text(shop, visitor):
+    nasty = f"<img src=x onerror=alert(1)>{new_key()[:6]}"
+    sku = await shop.sell(title=nasty)
+    order_id = await bought(shop, sku)
+    async with visitor(viewport=DESK) as page:
+        await log_in(page)
+        for path in (f"/admin/orders/{order_id}", "/admin/t/live", "/admin/t/reports?by=product"):
+            await page.goto(path)
+            await page.get_by_text(nasty[:20]).first.wait_for(state="attached")
+            assert await page.locator("img[src=x]").count() == 0

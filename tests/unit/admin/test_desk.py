@@ -1,0 +1,59 @@
+"""What the pages of orders, people and events work out."""
+
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+
+from merkato.admin.domain import desk
+
+
+def test_bars_are_shares_of_the_longest():
+    bars = desk.bars([("a", 50, "50"), ("b", 200, "200"), ("c", -3, "-3")])
+    assert [bar.share for bar in bars] == [25, 100, 0]
+    assert [bar.share for bar in desk.bars([("a", 0, "0")])] == [0]
+
+
+def test_orders_by_carts():
+    assert (desk.per_cart(1, 3), desk.per_cart(2, 3), desk.per_cart(0, 0)) == ("33 %", "67 %", "–")
+
+
+def test_speeds_are_by_what_was_asked():
+    answers = [("/api/v1/orders?limit=1", 10)] * 39 + [("/api/v1/orders/x", 900), ("/readyz", 1)]
+    assert desk.speeds(answers) == [("orders", 40, 10, 10), ("/readyz", 1, 1, 1)]
+
+
+def test_permissions_are_grouped_and_none_is_lost():
+    names = ["orders:read", "payments:read", "new:thing", "api-keys:write"]
+    groups = desk.grouped(names)
+    assert [title for title, _ in groups] == ["Orders", "Money", "People", "Other"]
+    assert sorted(one for _, own in groups for one in own) == sorted(names)
+
+
+def test_a_mails_own_styles_are_allowed_by_their_hashes_alone():
+    html = "<style>p{margin:0}</style><p style=\"font:12px 'A'\">x</p><b style='color:&quot;'>y</b>"
+    allowed = desk.allowed_styles(html)
+    for text in ("font:12px 'A'", 'color:"', "p{margin:0}"):
+        assert b64encode(sha256(text.encode()).digest()).decode() in allowed
+    assert "unsafe-inline" not in allowed
+    assert desk.allowed_styles("<p>plain</p>") == ""
+
+
+def test_a_patch_makes_one_object_of_the_other():
+    before = {"a": 1, "b": {"c": 1, "d": 2}, "gone": 1, "same": None}
+    after = {"a": 2, "b": {"c": 1}, "new": [1], "same": None}
+    assert desk.patch(before, after) == {"a": 2, "b": {"d": None}, "gone": None, "new": [1]}
+    assert desk.patch(after, after) == {}
+    with pytest.raises(ValueError, match="JSON object"):
+        desk.edited("[1]")
+
+
+def test_what_is_thought_of_names_what_it_has_to():
+    one = [{"line_no": 1, "quantity": 2}]
+    assert desk.credit_wish({"kind": "return", "shipping": "keep"}, one) == {
+        "kind": "return", "lines": one, "shipping": "keep",
+    }  # fmt: skip
+    assert desk.credit_wish({"kind": "cancellation"}, []) == {"kind": "cancellation"}
+    for form in ({"kind": "return"}, {"kind": "cancellation", "part": "yes"}, {"kind": "goodwill"}):
+        with pytest.raises(ValueError, match=r"[A-Z]"):
+            desk.credit_wish(form, [])
