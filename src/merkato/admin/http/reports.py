@@ -1,6 +1,6 @@
 """Reports of sales, with a chart and a file; and the trail of what staff did."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,6 +47,8 @@ async def show_sales(request: HTTPRequest, visit: Visit, pages: Pages) -> Respon
     currencies = sorted({row["currency"] for row in rows})
     shown = pages.currency if pages.currency in currencies or not rows else currencies[0]
     drawn = [row for row in rows if row["currency"] == shown]
+    if asked["by"] == "day" and drawn:
+        drawn = _every_day(drawn, asked)
     if asked["by"] not in ("day", "month"):
         drawn.sort(key=lambda row: -row["net_minor"])
     bars = desk.bars(
@@ -61,6 +63,15 @@ async def show_sales(request: HTTPRequest, visit: Visit, pages: Pages) -> Respon
         visit, "reports.html", rows=rows, asked=asked, by=BY, bars=bars, wrong=wrong, shown=shown,
         cut=bool(more), sums=_sums(rows), file=f"/admin/reports/sales.csv?{urlencode(asked)}",
     )  # fmt: skip
+
+
+def _every_day(rows: list[dict[str, Any]], asked: dict[str, str]) -> list[dict[str, Any]]:
+    """Fill in days on which nothing was sold, as many as are drawn."""
+    known = {row["key"]: row for row in rows}
+    last = date.fromisoformat(asked["to"])
+    days = (last - date.fromisoformat(asked["from"])).days + 1
+    wanted = [f"{last - timedelta(days=back)}" for back in range(min(days, BARS_MAX) - 1, -1, -1)]
+    return [known.get(day, {"label": day, "net_minor": 0}) for day in wanted]
 
 
 def _sums(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
