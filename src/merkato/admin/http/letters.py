@@ -41,8 +41,9 @@ async def show_letters(
 @post(f"{HERE}/bulk", policy=ANYONE)
 async def decide_many(visit: Visit, pages: Pages) -> Response[str]:
     """Have the chosen ones tried again, or give them up."""
-    what = visit.form.get("do", "")
-    ids = [value for field, value in visit.fields if field == "id"]
+    what, _, listed = visit.form.get("do", "").partition("-")
+    wanted = "listed" if listed else "id"
+    ids = [value for field, value in visit.fields if field == wanted]
     if what not in SAID or not ids:
         visit.notice("Choose some letters first.", "bad")
         return see_other(LIST)
