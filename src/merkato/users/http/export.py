@@ -95,7 +95,9 @@ async def _export(account: Account, here: dict[str, Any], asks: Asks) -> Export:
     found = await asyncio.gather(
         *(_all(asks, service, f"{path}/{account.id}") for _, service, path in ELSEWHERE)
     )
-    parts = {name: items for (name, *_), (items, _) in zip(ELSEWHERE, found, strict=True)}
+    parts: dict[str, Any] = {
+        name: items for (name, *_), (items, _) in zip(ELSEWHERE, found, strict=True)
+    }
     short = [name for (name, *_), (_, cut) in zip(ELSEWHERE, found, strict=True) if cut]
     return Export(
         exported_at=datetime.now(UTC),
