@@ -7,8 +7,8 @@ one pull that stays open to hear.
 import asyncio
 import contextlib
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol
 from uuid import uuid4
 from zlib import crc32
@@ -32,6 +32,8 @@ STREAM_MAX_AGE_S = 7 * 86_400  # personal data live in the stream no longer than
 DUPLICATES_S = 600  # the broker drops a second message with one id within this
 SAME_ID_IN_BATCH = 10201  # a batch with an id the broker knows is refused whole
 NO_MESSAGE = 10037  # nothing is stored at that place
+NOT_MADE = {10012, 10104}  # a consumer's files: those of one just deleted may be in the way
+MAKE_TRIES = 8  # to make a consumer, with growing pauses: 6 s in all
 REFUSED_FOR_GOOD = {10054, 10060, 10071}  # too large, wrong subject or expectation
 
 
@@ -237,33 +239,47 @@ class NatsBus:
         """
         stream = await self.stream()
         floor = 0
-        try:
+        with _if_there():
             info = await self._api(f"CONSUMER.INFO.{STREAM}.{consumer}")
             floor = info["ack_floor"]["stream_seq"]
-            if floor > stream.last_seq:
-                floor = 0  # the stream fell back behind us
-            await self._api(f"CONSUMER.DELETE.{STREAM}.{consumer}")
-        except Refused as refused:
-            if "not found" not in str(refused):
-                raise
+        if floor > stream.last_seq:
+            floor = 0  # the stream fell back behind us
         start = {"deliver_policy": "by_start_sequence", "opt_start_seq": floor + 1}
-        await self._api(
-            f"CONSUMER.DURABLE.CREATE.{STREAM}.{consumer}",
-            stream_name=STREAM,
-            config={
-                "durable_name": consumer,
-                "filter_subjects": [f"{name}.*" for name in sorted(types)],
-                "ack_policy": "all",  # one reader, in order: the last one speaks for all before it
-                "ack_wait": ACK_WAIT_S * 10**9,
-                **(start if floor else {"deliver_policy": "all"}),
-                "max_deliver": -1,
-                "max_ack_pending": 4 * BATCH_MAX,
-            },
-        )
+        config = {
+            "durable_name": consumer,
+            "filter_subjects": [f"{name}.*" for name in sorted(types)],
+            "ack_policy": "all",  # one reader, in order: the last one speaks for all before it
+            "ack_wait": ACK_WAIT_S * 10**9,
+            **(start if floor else {"deliver_policy": "all"}),
+            "max_deliver": -1,
+            "max_ack_pending": 4 * BATCH_MAX,
+        }
+        create = f"CONSUMER.DURABLE.CREATE.{STREAM}.{consumer}"
+        for n in range(1, MAKE_TRIES + 1):  # giving up here would forget the floor
+            with _if_there():
+                await self._api(f"CONSUMER.DELETE.{STREAM}.{consumer}")
+            try:
+                await self._api(create, stream_name=STREAM, config=config)
+                return
+            except Refused as refused:
+                if refused.code not in NOT_MADE or n == MAKE_TRIES:
+                    raise
+                log.warning("consumer could not be made", consumer=consumer, error=str(refused))
+            await asyncio.sleep(0.05 * 2 ** (n - 1))
 
     def healthy(self) -> bool:
         """Tell whether the connection stands."""
         return bool(self.client.is_connected)
+
+
+@contextmanager
+def _if_there() -> Iterator[None]:
+    """Do something with what may not exist."""
+    try:
+        yield
+    except Refused as refused:
+        if "not found" not in str(refused):
+            raise
 
 
 @asynccontextmanager
@@ -299,4 +315,5 @@ async def connected(url: str, name: str, sources: Sequence[str]) -> AsyncIterato
         yield bus
     finally:
         with contextlib.suppress(NatsError, asyncio.TimeoutError, OSError):
-            await asyncio.wait_for(client.close(), 5)
+            async with asyncio.timeout(5):
+                await client.close()

@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import suppress
 
+from merkato.chassis.bus import STREAM
 from merkato.chassis.engines import binaries, ports
 from merkato.chassis.engines.home import Home, Secrets, write_private
 from merkato.chassis.supervisor import Child
@@ -87,20 +88,23 @@ def configuration(
 
 
 def _user(service: str, kept: Secrets) -> dict[str, object]:
-    """A service says its own events only, hears its own answers only, and deletes nothing."""
+    """A service says its own events, hears by its own consumer, and deletes nothing.
+
+    Which subjects a consumer with several of them reads, its maker says: NATS cannot forbid it.
+    """
     wake = f"_WAKE.{service}.>"  # bells between its own processes
+    stream = [f"STREAM.{call}.{STREAM}" for call in ("INFO", "CREATE", "UPDATE", "MSG.GET")]
+    consumer = [
+        f"CONSUMER.{call}.{STREAM}.{service}"
+        for call in ("INFO", "DURABLE.CREATE", "DELETE", "MSG.NEXT")
+    ]
+    ack = [f"$JS.ACK.{STREAM}.{service}.>", f"$JS.ACK.*.*.{STREAM}.{service}.>"]
+    api = [f"$JS.API.{call}" for call in stream + consumer]
     return {
         "user": service,
         "password": kept.nats[service],
         "permissions": {
-            "publish": {
-                "allow": [f"{service}.>", "$JS.API.>", "$JS.ACK.>", "_INBOX.>", wake],
-                "deny": [
-                    "$JS.API.STREAM.DELETE.>",
-                    "$JS.API.STREAM.PURGE.>",
-                    "$JS.API.STREAM.MSG.DELETE.>",
-                ],
-            },
+            "publish": {"allow": [f"{service}.>", *api, *ack, wake]},
             "subscribe": {"allow": [f"_INBOX_{service}.>", wake]},
         },
     }
