@@ -5,6 +5,7 @@ Tokens that are judged anew are refused; roles that the shop made itself are loo
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -94,7 +95,6 @@ async def follow(db: Database, tokens: Tokens) -> None:
             tokens.know_roles({row["name"]: frozenset(row["permissions"]) for row in roles})
         except Exception as error:
             log.warning("access is not followed", error=repr(error))
-        try:
-            await asyncio.wait_for(bell.wait(), FOLLOW_S)
-        except TimeoutError:
-            continue
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FOLLOW_S):
+                await bell.wait()

@@ -55,7 +55,9 @@ class Ear:
             await self._pull()
         batch: list[Incoming] = []
         try:
-            self._take(await asyncio.wait_for(self._queue.get(), 2 * HEARTBEAT_S + 1), batch)
+            async with asyncio.timeout(2 * HEARTBEAT_S + 1):
+                first = await self._queue.get()
+            self._take(first, batch)
         except TimeoutError:
             self.started = False  # silent longer than its heartbeat
         while len(batch) < BATCH_MAX and not self._queue.empty():

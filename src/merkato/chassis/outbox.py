@@ -5,6 +5,7 @@ marks exactly those rows. Rows stay after publishing: a broker that lost them is
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -201,10 +202,9 @@ async def relay_forever(db: Database, bus: Bus, source: str) -> None:
         except Exception as error:
             log.warning("relay will try again", error=repr(error))
             await asyncio.sleep(1)
-        try:
-            await asyncio.wait_for(bell.wait(), POLL_S)
-        except TimeoutError:
-            continue
+        with suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await bell.wait()
 
 
 async def waiting(tx: Tx, most: int) -> int:

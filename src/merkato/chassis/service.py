@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import msgspec
 import structlog
@@ -180,10 +180,9 @@ async def _repeat(every: Every, resources: Resources) -> None:
             JOB_FAILURES.labels(resources.service, every.name).inc()
             log.warning("job will run again", job=every.name, exc_info=error)
             await asyncio.sleep(min(every.seconds, 1.0))
-        try:
-            await asyncio.wait_for(bell.wait(), every.seconds)
-        except TimeoutError:
-            continue
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every.seconds):
+                await bell.wait()
 
 
 async def _ready(db: Database, bus: NatsBus) -> dict[str, str]:

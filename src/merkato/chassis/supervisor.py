@@ -337,7 +337,8 @@ async def _end(one: _Running) -> None:
         with suppress(ProcessLookupError):
             one.process.send_signal(one.child.stop_signal)
         try:
-            await asyncio.wait_for(one.process.wait(), one.child.stop_within_s)
+            async with asyncio.timeout(one.child.stop_within_s):
+                await one.process.wait()
         except TimeoutError:
             _note(one.child.log, f"{one.child.name} did not stop in time and is killed")
             with suppress(ProcessLookupError):

@@ -108,7 +108,8 @@ class Webhooks:
             self._wake.clear()
             try:
                 # a pause may be ended by hand, so never sleep long
-                await asyncio.wait_for(self._wake.wait(), min(due_at - now, 1.0))
+                async with asyncio.timeout(min(due_at - now, 1.0)):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 
