@@ -5,7 +5,6 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import harness
-import pytest
 from harness import eventually
 from receiver import receiving
 from service.test_broker_log import ADMIN, stock, walked
@@ -17,7 +16,6 @@ from webhook_desk import (
     delivering,
     due_now,
     logged,
-    service,
     settled,
     subscribe,
 )
@@ -25,18 +23,6 @@ from webhook_desk import (
 from merkato import topology
 from merkato.config import Config
 from merkato.contracts.trail import ActionNoted
-
-
-@pytest.fixture
-async def broker(new_database):
-    async with harness.alone(service(), new_database) as alone:
-        yield alone
-
-
-@pytest.fixture
-async def receiver():
-    async with receiving() as one:
-        yield one
 
 
 async def test_events_are_delivered_signed_and_the_foreign_library_verifies_them(broker, receiver):

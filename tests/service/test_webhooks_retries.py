@@ -19,7 +19,6 @@ from webhook_desk import (
     delivering,
     due_now,
     logged,
-    service,
     settled,
     subscribe,
 )
@@ -28,18 +27,6 @@ from merkato.broker.actions import webhooks as actions
 from merkato.broker.domain import webhooks
 from merkato.broker.store import deliveries as store
 from merkato.contracts.broker import SubscriptionDisabled
-
-
-@pytest.fixture
-async def broker(new_database):
-    async with harness.alone(service(), new_database) as alone:
-        yield alone
-
-
-@pytest.fixture
-async def receiver():
-    async with receiving() as one:
-        yield one
 
 
 async def test_a_failed_try_is_repeated_by_the_schedule_under_one_id(broker, receiver):

@@ -7,7 +7,7 @@ from uuid import UUID
 from merkato.broker.domain.webhooks import Outgoing, Verdict
 from merkato.chassis.db import Row, Tx
 
-LEASE = timedelta(seconds=60)  # of a try that has begun; well above what one may take
+LEASE = timedelta(seconds=30)  # of a try that has begun; above what one may take
 
 READY = """
 select s.id, s.url, s.ordered, s.failures, s.secret,
