@@ -1,5 +1,6 @@
 """Webhooks of a running shop: an order's events arrive signed, in order, also after kills."""
 
+from e2e.test_bad_input import BODIES, STATUS, UNSURE, in_turn, is_problem
 from harness import eventually
 from receiver import receiving
 from shopping import new_key
@@ -43,3 +44,38 @@ async def test_an_order_is_told_to_an_endpoint(shop):
         await eventually(all_noted)
         gone = await shop("DELETE", f"{PATH}/{id}", token=shop.admin)
         assert gone.status == 204
+
+
+async def test_bad_bodies_change_nothing_of_an_endpoint_that_is_there(shop):
+    async with receiving() as receiver:
+        id = await hooked(shop, receiver)
+        one = f"{PATH}/{id}"
+        sent = await shop.ok("POST", f"{one}/ping", token=shop.admin, key=new_key())
+        where = f"/api/v1/deliveries/{sent['id']}"
+
+        async def settled():
+            told = await shop.ok("GET", where, token=shop.admin)
+            return told if told["state"] == "delivered" and told["tries"] else None
+
+        delivery = await eventually(settled)
+        before = await shop.ok("GET", one, token=shop.admin)
+        writes = [("POST", PATH), ("PATCH", one), ("POST", f"{one}/secret"),
+                  ("POST", f"{one}/replay"), ("POST", f"{one}/redeliveries"),
+                  ("POST", "/api/v1/topics"), ("POST", "/api/v1/dead-letters/retry"),
+                  ("POST", "/api/v1/dead-letters/discard")]  # fmt: skip
+
+        async def send(kind, method, path):
+            content, media_type = BODIES[kind]
+            if kind in UNSURE and path in (one, f"{one}/secret"):
+                return  # nothing to change, or what it is by default: no mistake
+            answer = await shop(
+                method, path, content, token=shop.admin, headers={"content-type": media_type}
+            )
+            is_problem(answer)
+            assert answer.status in STATUS.get(kind, range(400, 500)), answer
+
+        await in_turn(send, [(kind, *write) for kind in BODIES for write in writes])
+        assert await shop.ok("GET", one, token=shop.admin) == before
+        assert await shop.ok("GET", where, token=shop.admin) == delivery
+        assert len(receiver.got) == 1
+        await shop("DELETE", one, token=shop.admin)
