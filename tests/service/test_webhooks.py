@@ -226,6 +226,25 @@ async def test_the_queue_of_an_endpoint_is_bounded_and_the_log_keeps_the_rest(
         await eventually(all_came)
 
 
+async def test_what_nobody_wants_is_passed_over_at_once(broker, receiver, monkeypatch):
+    monkeypatch.setattr("merkato.broker.jobs.fan_out.PAGE", 10)
+    await subscribe(broker, receiver, topics=["orders.order_placed"])
+    await logged(broker, *(stock(n) for n in range(55)))
+    [row] = await broker.fetch(
+        "select s.position, h.position as head from subscriptions s, log_head h"
+    )
+    assert row["position"] == row["head"]
+
+
+async def test_deliveries_do_not_wait_for_who_makes_more_of_them(broker, receiver):
+    id = await subscribe(broker, receiver)
+    await logged(broker, *(stock(n) for n in range(20)))
+    async with broker.db.transaction() as tx:  # as the one that makes deliveries does
+        await tx.execute("select from subscriptions where id = $1 for no key update", UUID(id))
+        async with delivering(broker):
+            await settled(broker, id, 20)
+
+
 async def test_without_a_key_no_secret_is_kept(new_database, receiver):
     config = Config(here=("gateway",), environment="development")
     async with harness.alone(topology.services(config)["broker"], new_database) as broker:

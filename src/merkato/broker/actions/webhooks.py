@@ -162,8 +162,9 @@ async def redeliver_all(
 
 async def settle(tx: Tx, verdicts: Sequence[Verdict], now: datetime) -> None:
     """Write down tries, how their endpoints fared, and disable those that are gone or failing."""
-    endpoints = sorted({one.outgoing.subscription_id for one in verdicts})
-    failures = await store.lock_all(tx, endpoints)
+    delivered = {one.outgoing.subscription_id for one in verdicts if one.delivered}
+    failing_now = {one.outgoing.subscription_id for one in verdicts if not one.delivered}
+    failures = await store.lock_unwell(tx, sorted(failing_now), sorted(delivered))
     await delivery_store.settle(tx, verdicts)
     well, failed, alone = [], [], []
     known = sorted(failures)

@@ -30,7 +30,9 @@ from merkato.chassis.vault import Vault
 
 log = structlog.get_logger()
 
-PER_ENDPOINT = 8  # tries at once to one endpoint
+PER_ENDPOINT = 8  # tries at once to one endpoint …
+PER_QUICK_ENDPOINT = 24  # … and to one …
+QUICK_MS = 100  # … whose last answer came sooner
 PROBES = 1  # the same, while its breaker is about to close or open
 LOOK_S = 0.5  # retries that fall due are seen so soon
 LEAST_S = 0.02  # between two claims
@@ -46,6 +48,7 @@ class Dispatcher:
         self._post, self._vault, self._db = post, vault, resources.db
         self._public_url, self._most = public_url, concurrency
         self._under_way: Counter[UUID] = Counter()
+        self._last_ms: dict[UUID, int] = {}
         self._free = asyncio.Event()
         self._results: Batch[Verdict, None] = Batch(self._settle, lambda one: one.outgoing.id)
 
@@ -59,6 +62,7 @@ class Dispatcher:
                     for outgoing, endpoint in claimed:
                         self._under_way[endpoint["id"]] += 1
                         tasks.create_task(self._deliver(outgoing, endpoint))
+                        await asyncio.sleep(0)  # requests have their turn between any two
                     await asyncio.sleep(LEAST_S)
                     if not claimed:
                         with suppress(TimeoutError):
@@ -75,9 +79,9 @@ class Dispatcher:
         open_ = [id for id in endpoints if slots[id] > 0]
         random.shuffle(open_)  # when there is room for a few only, each has its turn
         taken: list[UUID] = []
-        for id in open_:
+        for n, id in enumerate(open_):
             if room > 0:
-                slots[id] = min(slots[id], room)
+                slots[id] = min(slots[id], max(1, room // (len(open_) - n)))
                 room -= slots[id]
                 taken.append(id)
         if not taken:
@@ -90,13 +94,18 @@ class Dispatcher:
         return [(one, endpoints[one.subscription_id]) for one in claimed]
 
     def _slots(self, endpoint: Row) -> int:
-        most = PER_ENDPOINT if endpoint["failures"] == 0 else PROBES
+        most = PER_ENDPOINT
+        if endpoint["failures"]:
+            most = PROBES
+        elif self._last_ms.get(endpoint["id"], QUICK_MS) < QUICK_MS:
+            most = PER_QUICK_ENDPOINT
         return most - self._under_way[endpoint["id"]]
 
     async def _deliver(self, outgoing: Outgoing, endpoint: Row) -> None:
         try:
             await give_way()
             answer = await self._send(outgoing, endpoint)
+            self._last_ms[endpoint["id"]] = QUICK_MS if answer.error else answer.duration_ms
             reach("webhook-sent")
             verdict = webhooks.judge(outgoing, answer, random.randint(0, 100))
             DELIVERIES.labels("delivered" if verdict.delivered else "failed").inc()

@@ -24,6 +24,9 @@ async def ready(tx: Tx) -> list[Row]:
     return await tx.fetch(READY)
 
 
+# What is written about deliveries does not wait for the disk: lost in a crash of the database, they
+# are made, tried and settled once more, under the same ids. For an ordered endpoint a claim does
+# wait, and with it all before it: what was sent is on disk before the next of its key is.
 CLAIM = """
 with chosen as (
     select d.id from unnest($1::uuid[], $2::int[], $3::bool[]) e(id, slots, ordered)
@@ -38,7 +41,9 @@ with chosen as (
 ), leased as (
     update deliveries d
        set due_at = clock_timestamp() + $4, tries = d.tries + 1, attempts = d.attempts + 1
-      from chosen where d.id = chosen.id
+      from chosen, set_config('synchronous_commit',
+           case when true = any($3) then current_setting('synchronous_commit') else 'off' end, true)
+     where d.id = chosen.id
     returning d.id, d.subscription_id, d.position, d.event_id, d.tries, d.attempts, d.ping
 )
 select leased.id, leased.subscription_id, leased.position, leased.event_id, leased.tries,
@@ -72,7 +77,10 @@ update deliveries d
        due_at = clock_timestamp() + make_interval(secs => v.pause_s),
        ended_at = case when v.state <> 'pending' then clock_timestamp() end
   from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[])
-       v(id, n, state, reason, pause_s)
+       v(id, n, state, reason, pause_s),
+       set_config('synchronous_commit',
+           case when 'delivered' = all($3) then 'off' else current_setting('synchronous_commit') end,
+           true)
  where d.id = v.id and d.state = 'pending' and (d.attempts = v.n or v.state = 'delivered')
 """
 

@@ -177,7 +177,8 @@ with page as (
     returning 1
 )
 update subscriptions s set position = upto.position
-  from upto where s.id = $1 returning (select count(*) from made) as made
+  from upto, set_config('synchronous_commit', 'off', true)
+ where s.id = $1 returning (select count(*) from made) as made
 """
 
 
@@ -199,14 +200,19 @@ update subscriptions s
  where s.id = f.id
 returning s.id, s.failing_since
 """
-LOCK_ALL = """
-select id, failures from subscriptions where id = any($1) order by id for no key update
+LOCK_UNWELL = """
+select id, failures from subscriptions
+ where id = any($1) or (id = any($2) and failing_since is not null)
+ order by id for no key update
 """
 
 
-async def lock_all(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, int]:
-    """Lock endpoints in the order of their ids; gives how often each failed in a row."""
-    return {row["id"]: row["failures"] for row in await tx.fetch(LOCK_ALL, ids)}
+async def lock_unwell(tx: Tx, failed: Sequence[UUID], delivered: Sequence[UUID]) -> dict[UUID, int]:
+    """Lock endpoints that failed now or before, by id; gives how often each failed in a row.
+
+    Of those that go on well nothing changes: they are not waited for.
+    """
+    return {row["id"]: row["failures"] for row in await tx.fetch(LOCK_UNWELL, failed, delivered)}
 
 
 async def fared(
