@@ -78,9 +78,8 @@ update deliveries d
        ended_at = case when v.state <> 'pending' then clock_timestamp() end
   from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::float8[])
        v(id, n, state, reason, pause_s),
-       set_config('synchronous_commit',
-           case when 'delivered' = all($3) then 'off' else current_setting('synchronous_commit') end,
-           true)
+       set_config('synchronous_commit', case when 'delivered' = all($3) then 'off'
+                                             else current_setting('synchronous_commit') end, true)
  where d.id = v.id and d.state = 'pending' and (d.attempts = v.n or v.state = 'delivered')
 """
 
