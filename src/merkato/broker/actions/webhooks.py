@@ -183,7 +183,6 @@ async def settle(tx: Tx, verdicts: Sequence[Verdict], now: datetime) -> None:
             await disable(tx, row["id"], "gone")
         elif since is not None and now - since > webhooks.FAILING_MAX:
             await disable(tx, row["id"], "failing")
-    tx.wake(FAN_OUT)
 
 
 async def disable(tx: Tx, id: UUID, reason: str) -> None:

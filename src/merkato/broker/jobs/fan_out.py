@@ -1,12 +1,17 @@
 """Make deliveries of what was logged: for each endpoint, what it wants, up to a bounded queue."""
 
+import asyncio
+import time
+
 from merkato.broker.actions.webhooks import WEBHOOKS
 from merkato.broker.store import log
 from merkato.broker.store import webhooks as store
 from merkato.chassis.service import Resources
 
-PAGE = 1_000  # events looked at per turn, for all endpoints together: their rows are locked
+PAGE = 200  # events looked at for each endpoint in one turn
 WAITING_MAX = 5_000  # deliveries that wait for one endpoint; the log keeps the rest
+PACE_S = 0.03  # what is logged within this becomes deliveries together
+REST = 2  # times as long as a turn took is rested after it: who sends is to have the database too
 
 
 async def fan_out(resources: Resources) -> int:
@@ -15,12 +20,10 @@ async def fan_out(resources: Resources) -> int:
         head = await log.head(tx)
         if not await store.is_behind(tx, head):
             return 0
-    made = 0
+    began = time.monotonic()
     async with resources.db.transaction() as tx:
-        behind = await store.lock_behind(tx, head, WAITING_MAX)
-        page = max(1, PAGE // max(1, len(behind)))
-        for one in behind:
-            made += await store.fan_out(tx, one["id"], one["position"], head, page, one["topics"])
+        moved, made = await store.fan_out(tx, head, WAITING_MAX, PAGE)
         if made:
             tx.wake(WEBHOOKS)
-    return len(behind)
+    await asyncio.sleep(max(PACE_S, REST * (time.monotonic() - began)))
+    return moved

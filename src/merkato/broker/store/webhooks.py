@@ -144,49 +144,49 @@ async def is_behind(tx: Tx, head: int) -> bool:
     return bool(await tx.fetchval(IS_BEHIND, head))
 
 
-BEHIND = """
-select s.id, s.topics, s.position from subscriptions s
- where s.state = 'active' and s.position < $1
-   and (select count(*) from (select from deliveries d where d.subscription_id = s.id
-                                 and d.state = 'pending' limit $2) waiting) < $2
- order by s.id for no key update skip locked
-"""
-
-
-async def lock_behind(tx: Tx, head: int, waiting_max: int) -> list[Row]:
-    """Lock endpoints that have not all of the log up to `head`, and room for more deliveries."""
-    return await tx.fetch(BEHIND, head, waiting_max)
-
-
 FAN_OUT = """
-with page as (
-    select position, id, type, key from log
-     where position > $2 and position <= $3 order by position limit $4
+with behind as (
+    select s.id, s.topics, s.position from subscriptions s
+     where s.state = 'active' and s.position < $1
+       and (select count(*) from (select from deliveries d where d.subscription_id = s.id
+                                     and d.state = 'pending' limit $2) waiting) < $2
+     order by s.id for no key update skip locked
+), page as (
+    select b.id as subscription_id, b.topics, l.position, l.id, l.type, l.key
+      from behind b cross join lateral (
+        select position, id, type, key from log
+         where position > b.position and position <= $1 order by position limit $3) l
 ), upto as (
-    select case when count(*) < $4 then $3 else max(position) end as position from page
+    select b.id, case when count(p.position) < $3 then $1 else max(p.position) end as position
+      from behind b left join page p on p.subscription_id = b.id group by b.id
 ), made as (
     insert into deliveries as d (subscription_id, position, event_id, type, key)
-    select $1, position, id, type, key from page
-     where cardinality($5::text[]) = 0 or type = any($5)
-        or regexp_replace(type, '\\.v[0-9]+$', '') = any($5)
-     order by position
+    select subscription_id, position, id, type, key from page
+     where cardinality(topics) = 0 or type = any(topics)
+        or regexp_replace(type, '\\.v[0-9]+$', '') = any(topics)
+     order by subscription_id, position
         on conflict (subscription_id, position) do update
            set state = 'pending', tries = 0, due_at = clock_timestamp(), reason = null,
                ended_at = null
          where d.state <> 'pending'
     returning 1
+), moved as (
+    update subscriptions s set position = upto.position
+      from upto, set_config('synchronous_commit', 'off', true)
+     where s.id = upto.id returning 1
 )
-update subscriptions s set position = upto.position
-  from upto, set_config('synchronous_commit', 'off', true)
- where s.id = $1 returning (select count(*) from made) as made
+select (select count(*) from moved) as moved, (select count(*) from made) as made
 """
 
 
-async def fan_out(
-    tx: Tx, id: UUID, after: int, head: int, limit: int, topics: Sequence[str]
-) -> int:
-    """Make deliveries of what a locked endpoint wants of the next events. Gives how many."""
-    return int(await tx.fetchval(FAN_OUT, id, after, head, limit, topics))
+async def fan_out(tx: Tx, head: int, waiting_max: int, page: int) -> tuple[int, int]:
+    """Make deliveries of what endpoints want of the log up to `head`, so many events for each.
+
+    Leaves out whom others see to, and who has `waiting_max` waiting. Gives (endpoints that went on,
+    deliveries made).
+    """
+    row = await tx.fetchrow(FAN_OUT, head, waiting_max, page)
+    return row["moved"], row["made"]
 
 
 FARED = """
