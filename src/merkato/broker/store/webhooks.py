@@ -185,7 +185,7 @@ async def fan_out(tx: Tx, head: int, waiting_max: int, page: int) -> tuple[int, 
     Leaves out whom others see to, and who has `waiting_max` waiting. Gives (endpoints that went on,
     deliveries made).
     """
-    row = await tx.fetchrow(FAN_OUT, head, waiting_max, page)
+    row: Any = await tx.fetchrow(FAN_OUT, head, waiting_max, page)
     return row["moved"], row["made"]
 
 
