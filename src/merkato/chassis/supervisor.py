@@ -379,9 +379,8 @@ def command_of(pid: int) -> list[str]:
         except OSError:
             return []
         return line.removesuffix("\0").split("\0") if line else []
-    told = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    asked = ["ps", "-o", "command=", "-p", str(pid)]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False)
     return told.stdout.split()
 
 
