@@ -2,6 +2,7 @@
 
 import sys
 
+from merkato.chassis.db import does_not_answer
 from merkato.chassis.supervisor import CannotStart
 from merkato.cli import app
 
@@ -12,6 +13,10 @@ def main() -> None:
         sys.exit(app())
     except (CannotStart, ValueError) as error:
         sys.exit(f"merkato: {error}")
+    except Exception as error:
+        if not does_not_answer(error):
+            raise
+        sys.exit(f"merkato: PostgreSQL does not answer: {error}; see merkato status.")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ import json
 import os
 import signal
 import socket
+import socketserver
+import struct
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import pytest
@@ -15,11 +18,11 @@ from merkato.chassis.engines import ports
 PATIENCE_S = 90
 
 
-def merkato(home, *words):
-    """Run a command to its end."""
+def merkato(home, *words, **more):
+    """Run a command to its end, with more in its environment."""
     return subprocess.run(
         [sys.executable, "-m", "merkato", *words],
-        env=os.environ | {"MERKATO_HOME": str(home)},
+        env=os.environ | {"MERKATO_HOME": str(home)} | more,
         cwd=home,
         capture_output=True,
         text=True,
@@ -160,6 +163,26 @@ def test_a_taken_port_is_told_with_its_holder(home):
     assert f"Port {port} is taken by" in refused.stderr
     assert f"(process {os.getpid()})" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+STARTING = b"SFATAL\0C57P03\0Mthe database system is starting up\0\0"
+
+
+@pytest.mark.parametrize("answer", [b"", b"E" + struct.pack("!i", len(STARTING) + 4) + STARTING])
+def test_a_database_that_does_not_answer_is_told(home, answer):
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.StreamRequestHandler) as server:
+        server.RequestHandlerClass.handle = lambda asked: (
+            asked.request.recv(8),
+            asked.request.sendall(answer),
+        )
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"postgresql://a:b@127.0.0.1:{server.server_address[1]}/c?sslmode=disable"
+        (home / "merkato.json").write_text(json.dumps({"database_urls": {"users": url}}))
+        refused = merkato(home, "audit", MERKATO_CONFIG=str(home / "merkato.json"))
+        server.shutdown()
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("merkato: PostgreSQL does not answer: ")
+    assert refused.stderr.endswith("; see merkato status.\n")
 
 
 def test_a_folder_that_is_not_ours_is_refused(home):

@@ -51,6 +51,12 @@ def house_is_down(error: BaseException) -> bool:
     return isinstance(error, RETRYABLE)
 
 
+def does_not_answer(error: BaseException) -> bool:
+    """Tell whether `error` says that no connection is to be had at the moment."""
+    missing = (asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError)
+    return isinstance(error, (ConnectionError, TimeoutError, *missing))
+
+
 class Tx:
     """A connection inside a transaction; whoever opened it ends it."""
 

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from merkato import audit as laws
 from merkato.audit import Result
-from merkato.chassis.supervisor import CannotStart
 from merkato.cli import places
 from merkato.config import Config, home
 
@@ -44,8 +43,6 @@ def audit(
         return asyncio.run(_audit(watch, json, settle, client_log))
     except KeyboardInterrupt:
         return 0
-    except OSError as error:
-        raise CannotStart(f"The laws cannot be checked: {error}; see merkato status.") from error
 
 
 async def _audit(watch: bool, as_json: bool, settle_s: float, client_log: Path | None) -> int:
