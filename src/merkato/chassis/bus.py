@@ -160,6 +160,9 @@ class NatsBus:
             answer = await self.client.request(subject, body, timeout=API_S, headers=headers)
         except (NatsError, TimeoutError, OSError) as error:
             raise Lost(f"{subject}: {error!r}") from error
+        # The client waits by wait_for, which forgets a cancellation that comes with the answer.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
         decoded: dict[str, Any] = msgspec.json.decode(answer.data)
         if refusal := decoded.get("error"):
             raise Refused(refusal.get("err_code", 0), refusal.get("description", "refused"))
