@@ -10,7 +10,7 @@ from merkato.chassis import access, bus, ear, outbox, service
 from merkato.config import SERVICES, Config
 from merkato.inventory import service as inventory
 
-TURNS = 8  # of the event loop, between what is waited for and the cancellation
+TURNS = 12  # of the event loop, between what is waited for and the cancellation
 
 
 @pytest.fixture

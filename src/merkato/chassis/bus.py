@@ -160,9 +160,7 @@ class NatsBus:
             answer = await self.client.request(subject, body, timeout=API_S, headers=headers)
         except (NatsError, TimeoutError, OSError) as error:
             raise Lost(f"{subject}: {error!r}") from error
-        # The client waits by wait_for, which forgets a cancellation that comes with the answer.
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise asyncio.CancelledError
+        heed_cancellation()
         decoded: dict[str, Any] = msgspec.json.decode(answer.data)
         if refusal := decoded.get("error"):
             raise Refused(refusal.get("err_code", 0), refusal.get("description", "refused"))
@@ -273,6 +271,13 @@ class NatsBus:
     def healthy(self) -> bool:
         """Tell whether the connection stands."""
         return bool(self.client.is_connected)
+
+
+def heed_cancellation() -> None:
+    """Raise what the client may have swallowed: on Python 3.11 it waits by asyncio.wait_for."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 @contextmanager

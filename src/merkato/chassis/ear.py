@@ -11,7 +11,7 @@ import msgspec
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from merkato.chassis.bus import BATCH_MAX, STREAM, Lost, NatsBus
+from merkato.chassis.bus import BATCH_MAX, STREAM, Lost, NatsBus, heed_cancellation
 
 HEARTBEAT_S = 5.0  # a waiting pull shows a sign of life this often
 PULL_S = 30.0  # how long one pull waits
@@ -53,6 +53,7 @@ class Ear:
             await self._start()
         if self._open <= 0:
             await self._pull()
+        heed_cancellation()
         batch: list[Incoming] = []
         try:
             async with asyncio.timeout(2 * HEARTBEAT_S + 1):
