@@ -86,10 +86,13 @@ class Client:
 
 
 def user_token(user_id=None, role="customer", **claims):
-    """A person's access token, signed as users would."""
+    """A person's access token, signed as users would; good for as long as tests may take.
+
+    Many files make theirs when they are read, long before their tests run.
+    """
     tokens = Tokens("users", KEYS.signing["users"], KEYS.published)
     body = {"sub": str(user_id or uuid4()), "role": role, **claims}
-    return tokens.sign(body, audience="merkato", seconds=900)
+    return tokens.sign(body, audience="merkato", seconds=86_400)
 
 
 def service_token(caller, callee):

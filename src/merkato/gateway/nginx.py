@@ -152,6 +152,7 @@ def _server(config: Config, services: Mapping[str, Service], listen: str) -> str
         "        if ($crooked) { return 418; }",
         "        location @gateway { proxy_pass http://gateway; }",
         "        location / { proxy_pass http://gateway; }",
+        "        location = /admin { proxy_pass http://gateway; }",  # else sent to /admin/
         # forms with pictures and files of goods; the back office looks at each form's own size
         f"        location /admin/ {{ client_max_body_size {FORM_MAX_BYTES}; "
         "proxy_request_buffering off; proxy_read_timeout 10m; proxy_pass http://gateway; }",
