@@ -216,7 +216,7 @@ async def test_a_file_is_imported_with_its_errors_and_all_is_exported(shop):
         async def ended():
             return "30 rows are done" in (await browser.go(page.url)).words
 
-        assert await eventually(ended)
+        assert await eventually(ended, seconds=60)
         seen = browser.page
         assert "1 could not be imported" in seen.words, seen
         assert "price.EUR" in seen.words
