@@ -74,8 +74,11 @@ begin
           into rows from unnest(locales) with ordinality u(one, nth);
         rows := format('(select p.id, p.place, row_number() over (order by p.place collate "C", p.id) as n from (%s) p)', rows);
     when 'relevance' then  -- the best first; what nobody asks for any more is not even looked up
-        select string_agg(format('(select p.id, t.search from product_texts t join products p on p.id = t.product_id
-                                    where %s and %s and %s limit %s)', texts, fit, fits, candidates), ' union all ')
+        -- `offset 0`: texts are found by their index first, however many the planner expects
+        select string_agg(format('(select p.id, t.search
+                                     from (select t.product_id, t.search from product_texts t where %s and %s offset 0) t
+                                     join products p on p.id = t.product_id where %s limit %s)',
+                                 texts, fit, fits, candidates), ' union all ')
           into rows
           from (values (format('t.sort_title = %L', wanted ->> 'words')),
                        (format('t.title_search @@ %L::tsquery', asked)),
