@@ -4,6 +4,9 @@
 alter table product_texts add column title_search tsvector generated always as (ts_filter(search, '{a}')) stored;
 create index product_title_search on product_texts using gin (title_search) where living;
 create index product_titles on product_texts (locale, sort_title, product_id) where living;
+-- what is in a category is read from its index alone
+create index product_categories_of_category on product_categories (category_id) include (product_id);
+drop index product_categories_by_category;
 
 create table product_offers (  -- products.offers again, to sort and filter by
     product_id uuid   not null references products,
@@ -59,11 +62,12 @@ begin
     return made;
 end $$;
 
--- The query of a search in the dictionaries of the wanted locale and of the shop's.
+-- The query of a search in the dictionaries of the wanted locale and of the shop's, no dictionary twice.
 create function search_query(wanted jsonb) returns tsquery language sql stable as $$
-    select to_tsquery('simple', wanted ->> 'search')
-        || to_tsquery((wanted -> 'languages' ->> 0)::regconfig, wanted ->> 'search')
-        || to_tsquery((wanted -> 'languages' ->> 1)::regconfig, wanted ->> 'search')
+    select case when l.first = l.second then to_tsquery('simple', wanted ->> 'search') || to_tsquery(l.first, wanted ->> 'search')
+                else to_tsquery('simple', wanted ->> 'search') || to_tsquery(l.first, wanted ->> 'search')
+                  || to_tsquery(l.second, wanted ->> 'search') end
+      from (select (wanted -> 'languages' ->> 0)::regconfig, (wanted -> 'languages' ->> 1)::regconfig) l(first, second)
 $$;
 
 -- A statement that reads a page: products `p` of `source` that fit, in an order, each with its place in it.
@@ -74,20 +78,25 @@ language sql immutable as $$
 $$;
 
 -- A page of products on sale in the order `sort`, behind (place, id) of the last one shown. A search by relevance
--- weighs `candidates` products whose title fits and as many of which any text does; other orders know no such limit.
+-- weighs at most `candidates` products: those whose title is what was asked for, then those whose title fits, then the
+-- others; other orders know no such limit. Products are looked up one by one until a page is full, never hashed all;
+-- those without a price are looked for only where a page has room for them.
 create function listed(wanted jsonb, sort text, behind text, behind_id uuid, most int, candidates int)
 returns table (id uuid, slug text, locale text, title text, image text, from_minor bigint, in_stock text, place text)
-language plpgsql stable set synchronize_seqscans = off as $$
+language plpgsql stable
+set synchronize_seqscans = off set enable_hashjoin = off set enable_mergejoin = off as $$
 declare
     locales text[] := array(select jsonb_array_elements_text(wanted -> 'locales'));
     asked   tsquery := search_query(wanted);
+    filters jsonb := conditions(wanted);
     fits    text := 'p.status = ''active''';
     texts   text := format('t.living and t.locale = any(%L::text[])', locales);
     down    boolean := sort = '-price';
     least   bigint := case when sort = '-price' then -1 else 4503599627370496 end;  -- place of those without a price
     rows    text;
 begin
-    select fits || coalesce(string_agg(' and ' || value, ''), '') into fits from jsonb_each_text(conditions(wanted));
+    select fits || coalesce(string_agg(' and ' || value, ''), '') into fits from jsonb_each_text(filters)
+     where key <> 'price' or sort not in ('price', '-price');
     if asked is not null and sort <> 'relevance' then
         fits := fits || format(
             ' and p.id in (select t.product_id from product_texts t where %s and t.search @@ %L::tsquery)', texts, asked);
@@ -102,16 +111,20 @@ begin
     when 'price', '-price' then
         rows := page_of('o.from_minor',
             format('product_offers o join products p on p.id = o.product_id and o.currency = %L', wanted ->> 'currency'),
-            fits || case when behind is null then '' else format(
-                ' and (o.from_minor, o.product_id) %s (%L::bigint, %L::uuid)',
-                case when down then '<' else '>' end, behind, behind_id) end,
-            case when down then 'o.from_minor desc, o.product_id desc' else 'o.from_minor, o.product_id' end, most)
-        || ' union all ' || page_of(least::text, 'products p',
-            fits || format(' and not exists (select from product_offers o where o.product_id = p.id and o.currency = %L)',
-                           wanted ->> 'currency')
-                 || case when behind is distinct from least::text then '' else format(
-                        ' and p.id %s %L::uuid', case when down then '<' else '>' end, behind_id) end,
-            case when down then 'p.id desc' else 'p.id' end, most);
+            fits || format(' and o.from_minor between %s and %s', coalesce(wanted ->> 'min_minor', '0'),
+                           coalesce(wanted ->> 'max_minor', '1000000000000'))
+                 || case when behind is null then '' else format(
+                        ' and (o.from_minor, o.product_id) %s (%L::bigint, %L::uuid)',
+                        case when down then '<' else '>' end, behind, behind_id) end,
+            case when down then 'o.from_minor desc, o.product_id desc' else 'o.from_minor, o.product_id' end, most);
+        if not filters ? 'price' then  -- the limit around both stops before the second where the first is enough
+            rows := format('(select * from (%s union all %s) p limit %s)', rows, page_of(least::text, 'products p',
+                fits || format(' and not exists (select from product_offers o where o.product_id = p.id and o.currency = %L)',
+                               wanted ->> 'currency')
+                     || case when behind is distinct from least::text then '' else format(
+                            ' and p.id %s %L::uuid', case when down then '<' else '>' end, behind_id) end,
+                case when down then 'p.id desc' else 'p.id' end, most), most);
+        end if;
     when 'title' then  -- of each product the text in the best locale
         select string_agg(page_of('t.sort_title', 'product_texts t join products p on p.id = t.product_id',
                    fits || format(' and t.living and t.locale = %L and not exists (
@@ -122,15 +135,18 @@ begin
                    't.sort_title, t.product_id', most), ' union all ')
           into rows from unnest(locales) with ordinality u(one, nth);
         rows := format('(select p.id, p.place, row_number() over (order by p.place collate "C", p.id) as n from (%s) p)', rows);
-    when 'relevance' then
-        select string_agg(format('(select p.id, (ts_rank_cd(t.search, %L::tsquery, 1) * 1000000)::bigint as rank
-                                     from product_texts t join products p on p.id = t.product_id
-                                    where %s and %s and %s limit %s)', asked, texts, fit, fits, candidates), ' union all ')
+    when 'relevance' then  -- the best first; what nobody asks for any more is not even looked up
+        -- `offset 0`: texts are found by their index first, however many the planner expects
+        select string_agg(format('(select p.id, t.search
+                                     from (select t.product_id, t.search from product_texts t where %s and %s offset 0) t
+                                     join products p on p.id = t.product_id where %s limit %s)',
+                                 texts, fit, fits, candidates), ' union all ')
           into rows
           from (values (format('t.sort_title = %L', wanted ->> 'words')),
                        (format('t.title_search @@ %L::tsquery', asked)),
                        (format('t.search @@ %L::tsquery', asked))) best(fit);
-        rows := page_of('p.rank', format('(select f.id, max(f.rank) as rank from (%s) f group by f.id) p', rows),
+        rows := page_of('p.rank', format('(select f.id, max((ts_rank(f.search, %L::tsquery, 1) * 1000000)::bigint) as rank
+                                             from (%s limit %s) f group by f.id) p', asked, rows, candidates),
             case when behind is null then 'true'
                  else format('(p.rank, p.id) < (%L::bigint, %L::uuid)', behind, behind_id) end,
             'p.rank desc, p.id desc', most);
@@ -144,85 +160,70 @@ begin
           order by page.place = %L, page.n limit %s', wanted ->> 'currency', rows, locales, locales, least, most);
 end $$;
 
--- How many of the products that fit have what. A filter's own choices are counted as if it were not set, as shoppers
--- expect: whoever chose one colour sees how many the others would bring.
-create function facets(wanted jsonb, names_most int, values_most int) returns jsonb language plpgsql stable as $$
+-- How many of the products that fit have what, of the facets in `which`: total, category, price, in_stock, attributes
+-- (`one` of them, or all but `left_out`). Filters that are not to count for a facet are left out by whoever asks.
+create function facets(wanted jsonb, which text[], one text, left_out text[], names_most int, values_most int)
+returns jsonb language plpgsql stable as $$
 declare
-    filters jsonb := conditions(wanted);
     locales text[] := array(select jsonb_array_elements_text(wanted -> 'locales'));
     asked   tsquery := search_query(wanted);
-    chosen  text[] := array(select k from jsonb_array_elements(nullif(wanted -> 'attributes', 'null')) f,
-                                          jsonb_object_keys(f -> 0) k);  -- attributes that are filtered by
-    base    text := 'p.status = ''active''';
-    made    jsonb := '{"attributes": {}}';
-    counted jsonb;
-    facet   text;
-    fits    text;
+    fits    text := 'p.status = ''active''';
+    made    jsonb;
 begin
     if asked is not null then
-        base := base || format(' and p.id in (select t.product_id from product_texts t where t.living
+        fits := fits || format(' and p.id in (select t.product_id from product_texts t where t.living
             and t.locale = any(%L::text[]) and t.search @@ %L::tsquery)', locales, asked);
     end if;
-    foreach facet in array array['total', 'category', 'price', 'in_stock', 'attributes']
-                        || array(select 'attribute ' || n - 1 from generate_series(1, cardinality(chosen)) n) loop
-        select base || coalesce(string_agg(' and ' || value, ''), '') into fits
-          from jsonb_each_text(filters) where key <> facet;
-        if facet like 'attribute%' then
-            execute format('
-                with counted as (
-                    select a.key as name, a.value, count(*) as count from products p, jsonb_each(p.attributes) a
-                     where %s and %s group by a.key, a.value),
-                ranked as (select *, row_number() over (partition by name order by count desc, value) as n,
-                                  sum(count) over (partition by name) as whole from counted),
-                named as (select name, jsonb_agg(jsonb_build_object(''value'', value, ''count'', count)
-                                                 order by count desc, value) as values
-                            from ranked where n <= %s group by name, whole order by whole desc, name limit %s)
-                select coalesce(jsonb_object_agg(name, values), ''{}'') from named', fits,
-                case when facet = 'attributes' then format('a.key <> all(%L::text[])', chosen)
-                     else format('a.key = %L', chosen[split_part(facet, ' ', 2)::int + 1]) end,
-                values_most, names_most) into counted;
-            made := jsonb_set(made, '{attributes}', (made -> 'attributes') || counted);
-            continue;
-        end if;
-        case facet
-        when 'total' then
-            execute format('select to_jsonb(count(*)) from products p where %s', fits) into counted;
-        when 'category' then  -- a category has what is in those below it
-            execute format('
-                with recursive up (id, above) as (
-                    select id, id from categories
-                    union select u.id, c.parent_id from up u join categories c on c.id = u.above
-                     where c.parent_id is not null),
-                counted as (select u.above as id, count(distinct p.id) as count
-                              from products p join product_categories pc on pc.product_id = p.id
-                              join up u on u.id = pc.category_id where %s group by u.above)
-                select coalesce(jsonb_agg(jsonb_build_object(
-                                    ''id'', c.id, ''parent_id'', n.parent_id, ''slug'', t.slug, ''title'', t.title,
-                                    ''count'', c.count) order by c.count desc, t.title, c.id), ''[]'')
-                  from counted c join categories n on n.id = c.id
+    select fits || coalesce(string_agg(' and ' || value, ''), '') into fits from jsonb_each_text(conditions(wanted));
+    execute format($query$
+        with recursive up (id, above) as (
+            select id, id from categories
+            union select u.id, c.parent_id from up u join categories c on c.id = u.above where c.parent_id is not null),
+        hits as materialized (
+            select p.id, p.in_stock, p.attributes, (p.offers ->> %1$L)::bigint as from_minor from products p where %2$s)
+        select jsonb_build_object(
+            'total', case when 'total' = any(%3$L) then (select count(*) from hits) end,
+            'in_stock', case when 'in_stock' = any(%3$L) then (
+                select jsonb_build_object('yes', count(*) filter (where in_stock <> 'no'),
+                                          'no', count(*) filter (where in_stock = 'no')) from hits) end,
+            'price', case when 'price' = any(%3$L) then (
+                select jsonb_build_object('min_minor', min(from_minor), 'max_minor', max(from_minor)) from hits) end,
+            'category', case when 'category' = any(%3$L) then (
+                select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'parent_id', n.parent_id, 'slug', t.slug,
+                                    'title', t.title, 'count', c.count) order by c.count desc, t.title, c.id), '[]')
+                  from (select above as id, count(*) from (
+                            select distinct up.above, h.id from hits h join product_categories pc on pc.product_id = h.id
+                              join up on up.id = pc.category_id) pairs group by above) c
+                  join categories n on n.id = c.id
                   join lateral (select t.slug, t.title from category_texts t
-                                 where t.category_id = c.id and t.locale = any(%L::text[])
-                                 order by array_position(%L::text[], t.locale) limit 1) t on true',
-                fits, locales, locales) into counted;
-        when 'price' then
-            execute format('select jsonb_build_object(''min_minor'', min(o.from_minor), ''max_minor'', max(o.from_minor))
-                              from products p join product_offers o on o.product_id = p.id and o.currency = %L
-                             where %s', wanted ->> 'currency', fits) into counted;
-        when 'in_stock' then
-            execute format('select jsonb_build_object(''yes'', count(*) filter (where p.in_stock <> ''no''),
-                                                      ''no'', count(*) filter (where p.in_stock = ''no''))
-                              from products p where %s', fits) into counted;
-        end case;
-        made := made || jsonb_build_object(facet, counted);
-    end loop;
+                                 where t.category_id = c.id and t.locale = any(%4$L)
+                                 order by array_position(%4$L::text[], t.locale) limit 1) t on true) end,
+            'attributes', case when 'attributes' = any(%3$L) then (
+                select coalesce(jsonb_object_agg(name, values), '{}')
+                  from (select name, jsonb_agg(jsonb_build_object('value', value, 'count', count)
+                                               order by count desc, value) as values
+                          from (select *, row_number() over (partition by name order by count desc, value) as n,
+                                       sum(count) over (partition by name) as whole
+                                  from (select a.key as name, a.value, count(*) from hits h, jsonb_each(h.attributes) a
+                                         where %5$s group by a.key, a.value) counted) ranked
+                         where n <= %6$s group by name, whole order by whole desc, name limit %7$s) named) end)
+        $query$,
+        wanted ->> 'currency', fits, which, locales,
+        coalesce('a.key = ' || quote_literal(one), format('a.key <> all(%L::text[])', left_out)), values_most, names_most)
+      into made;
     return made;
 end $$;
 
--- The words of titles that are most like a word, by the share of pieces that both have.
-create function like_words(asked text, most int) returns table (word text, likeness real) language sql stable as $$
-    select w.word, (shared.n::real / (cardinality(w.trigrams) + cardinality(t.asked) - shared.n))::real
-      from (select trigrams(asked)) t(asked)
-      join words w on w.trigrams && t.asked
-     cross join lateral (select count(*) from unnest(w.trigrams) g where g = any(t.asked)) shared(n)
+-- Words of titles that are about as long as a word and most like it, by the share of pieces that both have.
+create function like_words(asked text, most int) returns table (word text, likeness real)
+language sql stable as $$
+    -- the word that is asked for is cut into pieces once, not once for every word that is looked at
+    with wanted as materialized (select trigrams(asked) as pieces)
+    select w.word, (shared.n / (cardinality(w.trigrams) + cardinality((select pieces from wanted)) - shared.n))::real
+      from words w
+      cross join lateral (select count(*)::real from unnest(w.trigrams) piece
+                           where piece = any((select pieces from wanted)::text[])) shared(n)
+     where w.trigrams && (select pieces from wanted)
+       and length(w.word) between length(asked) - 2 and length(asked) + 2
      order by 2 desc, 1 limit most
 $$;
