@@ -130,6 +130,7 @@ async def test_a_killed_replica_costs_nothing_to_who_tries_once_more(shop):
                 answer = await shop(*words, **more)
                 if answer.status < 500:
                     return answer
+                await asyncio.sleep(int(answer.headers["retry-after"]))
         failed.append((words[:2], answer))
         return answer
 

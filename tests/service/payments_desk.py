@@ -118,6 +118,15 @@ class Desk:
             if row["metadata"].get("order_id") == str(order_id) or row["reference"] in ours
         ]
 
+    async def has_moved(self, order_id, expected):
+        """Have the provider asked until its ledger says so; a webhook may hold up one question."""
+
+        async def says_so():
+            await self.ask()
+            return await self.moved(order_id) == expected
+
+        await harness.eventually(says_so, seconds=30)
+
     async def answer(self, url, choice):
         """Answer a challenge as the customer; the shop's page behind it is not here."""
         form = {"answer": choice}

@@ -134,7 +134,9 @@ def _upstream(name: str, urls: Sequence[str]) -> str:
     servers = "\n".join(
         f"        server {urlsplit(url).netloc} max_fails=1 fail_timeout=2s;" for url in urls
     )
-    return f"    upstream {name} {{\n{servers}\n        keepalive 32;\n    }}"
+    # one zone: a replica that one worker of nginx finds dead is dead to all of them
+    lines = f"        zone {name} 64k;\n{servers}\n        keepalive 32;"
+    return f"    upstream {name} {{\n{lines}\n    }}"
 
 
 def _server(config: Config, services: Mapping[str, Service], listen: str) -> str:
