@@ -74,6 +74,9 @@ async def test_the_sums_of_a_refund_are_what_is_credited(shop):
     whole = await shop.ok("POST", path, {"kind": "cancellation"}, token=shop.admin)
     assert whole["amount_minor"] == before["totals"]["grand_minor"]
     assert whole["refund_minor"] == before["totals"]["captured_minor"]
+    assert whole["tax_minor"] == before["totals"]["tax_minor"] > 0
+    assert whole["shipping_minor"] == before["totals"]["shipping_minor"] > 0
+    assert sum(line["gross_minor"] for line in whole["lines"]) == whole["amount_minor"]
     async with await at_work(shop) as browser:
         await browser.go(f"/admin/orders/{order_id}")
         page = await browser.press(

@@ -43,7 +43,8 @@ class CreditPreview(msgspec.Struct, frozen=True, kw_only=True):
     """What would be given back, in minor units with tax.
 
     Of `amount_minor`, `refund_minor` was paid already and is sent back; the rest need not be paid.
-    `left_minor` is what the order would still cost. `lines` is empty when the whole order ends.
+    `left_minor` is what the order would still cost. `lines` is empty for an order that was not
+    confirmed: nothing of it was owed yet, and nothing is credited.
     """
 
     currency: str
@@ -115,11 +116,14 @@ def _difference(before: OrderView, after: OrderView) -> CreditPreview:
     owed_before = 0 if before.status == "cancelled" else _owed(before)
     owed_after = 0 if after.status == "cancelled" else _owed(after)
     paid = before.totals.captured_minor - before.totals.refunded_minor
+    of_shipping = sum(line.gross_minor for line in lines if line.line_no is None)
+    ends_unpaid = (before.status, after.status) == ("placed", "cancelled")
+    unpaid = before.totals if ends_unpaid else None
     return CreditPreview(
         currency=before.currency,
         amount_minor=owed_before - owed_after,
-        tax_minor=_tax(before, after) + sum(line.tax_minor for line in lines),
-        shipping_minor=sum(line.gross_minor for line in lines if line.line_no is None),
+        tax_minor=unpaid.tax_minor if unpaid else sum(line.tax_minor for line in lines),
+        shipping_minor=unpaid.shipping_minor if unpaid else of_shipping,
         refund_minor=max(0, paid - owed_after) - max(0, paid - owed_before),
         left_minor=owed_after,
         lines=lines,
@@ -128,12 +132,6 @@ def _difference(before: OrderView, after: OrderView) -> CreditPreview:
 
 def _owed(order: OrderView) -> int:
     return order.totals.grand_minor - order.totals.credited_minor
-
-
-def _tax(before: OrderView, after: OrderView) -> int:
-    """Give the tax of an order that ends whole, less what was credited of it."""
-    credited = sum(line.tax_minor for one in before.credits for line in one.lines)
-    return before.totals.tax_minor - credited if after.status == "cancelled" else 0
 
 
 ROUTES = (preview_credit,)
