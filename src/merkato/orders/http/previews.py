@@ -56,12 +56,20 @@ class CreditPreview(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[CreditLineView]
 
 
+# The members that say what is thought of, by kind.
+FITTING = {
+    "cancellation": {"lines", "shipping"},
+    "return": {"lines", "return_id", "shipping"},
+    "goodwill": {"amount_minor"},
+}
+
+
 class _Undone(Exception):
     """Carries what was looked at out of the transaction that it ends."""
 
-    def __init__(self, after: OrderView) -> None:
+    def __init__(self, before: OrderView, after: OrderView) -> None:
         super().__init__()
-        self.after = after
+        self.before, self.after = before, after
 
 
 @post(PATH, policy=staff("orders:read"), status_code=200, example={"kind": "cancellation"})
@@ -71,19 +79,28 @@ async def preview_credit(
     """Say what a cancellation, a return or a goodwill would give back; nothing is changed.
 
     Refuses as the change itself would: 409 for an order that is not confirmed or of which less is
-    left, 422 for more pieces than there are.
+    left, 422 for more pieces than there are, or members that do not go with the kind.
     """
-    row = await desk.order(order_id)
-    if row is None:
-        raise NotFound("There is no such order.")
-    before = from_row(row)
+    _check(data)
     try:
         async with desk.db.transaction() as tx:
+            if order_id not in await store.lock(tx, [order_id]):
+                raise NotFound("There is no such order.")
+            before = await _view(tx, order_id)
             await _change(tx, order_id, data, caller.principal)
-            found = await store.views(tx, [order_id])
-            raise _Undone(from_row(found[order_id]))
+            raise _Undone(before, await _view(tx, order_id))
     except _Undone as undone:
-        return _difference(before, undone.after)
+        return _difference(undone.before, undone.after)
+
+
+def _check(wish: CreditWish) -> None:
+    for name in ("lines", "return_id", "amount_minor", "shipping"):
+        if getattr(wish, name) is not None and name not in FITTING[wish.kind]:
+            raise Validation.at(f"/{name}", f"This does not go with a {wish.kind}.")
+
+
+async def _view(tx: Tx, order_id: UUID) -> OrderView:
+    return from_row((await store.views(tx, [order_id]))[order_id])
 
 
 async def _change(tx: Tx, order_id: UUID, wish: CreditWish, actor: str) -> None:
@@ -95,11 +112,13 @@ async def _change(tx: Tx, order_id: UUID, wish: CreditWish, actor: str) -> None:
             words = (None, None)
             if not await credits.cancel_lines(tx, order_id, lines, shipping, words, actor, now):
                 await life.cancel(tx, order_id, "staff", now, actor=actor)
-        case CreditWish(kind="return", return_id=UUID() as return_id, shipping=shipping):
+        case CreditWish(
+            kind="return", lines=None, return_id=UUID() as return_id, shipping=shipping
+        ):
             if await return_store.order_of(tx, return_id) != order_id:
                 raise NotFound("There is no such return.")
             await returns.receive(tx, return_id, Receipt(shipping=shipping), actor, now)
-        case CreditWish(kind="return", lines=tuple() as lines, shipping=shipping):
+        case CreditWish(kind="return", lines=tuple() as lines, return_id=None, shipping=shipping):
             arrived = {line.line_no: (line.quantity, 0) for line in lines}
             receipt = Receipt(arrived=arrived, shipping=shipping)
             wanted = [(line, "other") for line in lines]
