@@ -82,6 +82,22 @@ async def test_many_are_changed_or_none(catalog):
     assert await titles(catalog, "status=draft") == []
 
 
+async def test_nothing_is_put_into_more_categories_than_a_product_is_in(catalog):
+    send, categories = writer(catalog), []
+    for number in range(51):
+        body = {"texts": {"en": {"title": f"Shelf {number}"}}}
+        categories.append((await send("POST", "/api/v1/categories", body)).json()["id"])
+    most = {"ids": catalog.ids[2:], "add_categories": categories[:50]}
+    assert (await send("PATCH", RECORDS, most)).json() == {"changed": 1}
+    more = {"ids": catalog.ids, "add_categories": categories[50:]}
+    refused = await send("PATCH", RECORDS, more)
+    assert refused.status == 409, refused
+    assert refused.json()["detail"] == "Towel: A product is in at most 50 categories."
+    assert await titles(catalog, "category=shelf-50") == []
+    swap = most | {"add_categories": categories[50:], "remove_categories": categories[:1]}
+    assert (await send("PATCH", RECORDS, swap)).json() == {"changed": 1}
+
+
 async def test_prices_in_force_are_listed_and_changed_as_expected(catalog):
     send = writer(catalog)
     page = (await send("GET", f"/api/v1/prices?product={catalog.ids[0]}")).json()

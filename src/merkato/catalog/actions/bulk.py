@@ -21,10 +21,10 @@ async def change_many(tx: Tx, caller: Caller, change: ManyChange, default_locale
         raise Validation.at("/ids", f"There is no product {missing}.")
     changes = []
     for before in found.values():
-        patch = patch_of(before, change)
-        if patch is None:
-            continue
         try:
+            patch = patch_of(before, change)
+            if patch is None:
+                continue
             after = domain.patched(before, patch, default_locale)
         except StateConflict as conflict:
             raise StateConflict(f"{_title(before, default_locale)}: {conflict.detail}") from None

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from merkato.catalog.domain.amounts import PriceKey, parse_key
 from merkato.catalog.domain.products import (
     ALWAYS,
+    CATEGORIES_MAX,
     Attributes,
     AttributeValue,
     Change,
@@ -216,8 +217,8 @@ def _categories(product: Product, entry: Entry, known: Known) -> tuple[UUID, ...
     for slug in entry.categories:
         if slug not in known.categories:
             raise Validation.at("/categories", f"There is no category {slug}.")
-    if len(entry.categories) > 50:
-        raise Validation.at("/categories", "A product is in at most 50 categories.")
+    if len(entry.categories) > CATEGORIES_MAX:
+        raise Validation.at("/categories", f"A product is in at most {CATEGORIES_MAX} categories.")
     return tuple(sorted({known.categories[slug] for slug in entry.categories}))
 
 

@@ -32,9 +32,11 @@ from merkato.contracts.values import (
 
 VARIANTS_MAX = 100  # of one product
 PRICES_MAX = 100  # of one sku
+CATEGORIES_MAX = 50  # that one product is in
 ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)  # what a price without `valid_from` is valid from
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
+CategoryIds = Annotated[tuple[UUID, ...], msgspec.Meta(max_length=CATEGORIES_MAX)]
 Status: TypeAlias = Literal["draft", "active", "archived"]
 Level: TypeAlias = Literal["yes", "few", "no"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=VISIBLE)]
@@ -93,7 +95,7 @@ class NewProduct(Body, frozen=True, kw_only=True):
 
     status: Literal["draft", "active"] = "draft"
     texts: Texts
-    categories: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=50)] = ()
+    categories: CategoryIds = ()
     options: Options = ()
     attributes: Attributes = {}
     metadata: Metadata = {}
@@ -105,9 +107,7 @@ class ProductPatch(Body, frozen=True, kw_only=True, omit_defaults=True):
 
     status: Status | msgspec.UnsetType = msgspec.UNSET
     texts: Texts | msgspec.UnsetType = msgspec.UNSET
-    categories: Annotated[tuple[UUID, ...], msgspec.Meta(max_length=50)] | msgspec.UnsetType = (
-        msgspec.UNSET
-    )
+    categories: CategoryIds | msgspec.UnsetType = msgspec.UNSET
     options: Options | msgspec.UnsetType = msgspec.UNSET
     attributes: Attributes | msgspec.UnsetType = msgspec.UNSET
     metadata: Metadata | msgspec.UnsetType = msgspec.UNSET
