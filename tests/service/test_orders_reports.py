@@ -2,7 +2,8 @@
 
 import csv
 import io
-from uuid import uuid4
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
 
 import harness
 import pytest
@@ -199,3 +200,38 @@ async def test_a_name_needs_a_credit_and_the_scope(orders):
         orders, f"{order['id']}/credits", {"amount_minor": 1, "reference": "y"}, token=narrow
     )
     assert refused.status == 403, refused
+
+
+async def overview(orders):
+    answer = await orders.request("GET", "/api/v1/reports/overview?hours=2", token=STAFF)
+    assert answer.status == 200, answer
+    return answer.json()
+
+
+async def test_the_overview_counts_from_since(orders):
+    early, late = [await sold(orders, ("A", 1, 500)) for _ in range(2)]
+    before = await overview(orders)
+    assert (before["orders"], sum(one["orders"] for one in before["hourly"])) == (2, 2)
+    assert before["hourly"][0]["hour"] == before["since"]
+    move = "update orders set placed_at = $2 where id = $1"
+    since = datetime.fromisoformat(before["since"])
+    await orders.fetch(move, UUID(early["id"]), since.replace(minute=0, second=0, microsecond=0))
+    await orders.fetch(move, UUID(late["id"]), since + timedelta(seconds=30))
+    after = await overview(orders)
+    assert (after["orders"], sum(one["orders"] for one in after["hourly"])) == (1, 1)
+
+
+async def test_top_goods_are_those_that_were_kept(orders):
+    first = await sold(orders, ("A", 3, 400), ("B", 2, 500))
+    gone = await sold(orders, ("B", 2, 5_000))
+    await sold(orders, ("A", 9, 900), confirm=False)
+    await post(orders, f"{first['id']}/cancellation", {"lines": [{"line_no": 1, "quantity": 1}]})
+    credit = {"lines": [{"line_no": 2, "amount_minor": 300}]}
+    await post(orders, f"{first['id']}/credits", credit)
+    await post(orders, f"{gone['id']}/cancellation", {})
+    found = (await overview(orders))["top"]
+    assert [(one["sku"], one["units"], one["sales_minor"]) for one in found] == [
+        ("A", 2, 800), ("B", 2, 700),
+    ]  # fmt: skip
+    await post(orders, f"{first['id']}/credits", {"lines": [{"line_no": 2, "amount_minor": 700}]})
+    assert [one["sku"] for one in (await overview(orders))["top"]] == ["A"]

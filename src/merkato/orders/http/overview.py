@@ -17,14 +17,14 @@ TOP_MAX = 8
 
 
 class Hour(msgspec.Struct, frozen=True, kw_only=True):
-    """How many orders were placed in the hour that begins then."""
+    """How many orders were placed from then to the next full hour."""
 
     hour: datetime
     orders: int
 
 
 class TopGoods(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sku sold for in the last 30 days, in minor units with tax."""
+    """What a sku sold for in the last 30 days, less what was given back; minor units with tax."""
 
     sku: str
     title: str

@@ -27,28 +27,32 @@ async def counts(tx: Tx, since: datetime, waiting_since: datetime) -> Row:
 
 
 HOURLY = """
-select h as hour, count(o.id) as orders
+select greatest(h, $1) as hour, count(o.id) as orders
   from generate_series(date_trunc('hour', $1::timestamptz), $2::timestamptz, '1 hour') h
-  left join orders o on o.placed_at >= h and o.placed_at < h + interval '1 hour'
+  left join orders o on o.placed_at >= greatest(h, $1) and o.placed_at < h + interval '1 hour'
  group by h order by h
 """
 
 
 async def hourly(tx: Tx, since: datetime, now: datetime) -> list[Row]:
-    """Count orders by the hour in which they were placed, oldest first, empty hours too."""
+    """Count orders by the hour in which they were placed, oldest first, empty hours too.
+
+    The first begins at `since`.
+    """
     return await tx.fetch(HOURLY, since, now)
 
 
 TOP = """
-select l.sku, max(l.title) as title, o.currency, sum(l.quantity)::bigint as units,
-       sum(l.gross_minor)::bigint as sales_minor
+select l.sku, max(l.title) as title, o.currency,
+       sum(l.quantity - l.cancelled - l.returned)::bigint as units,
+       sum(l.gross_minor - l.credited_minor)::bigint as sales_minor
   from orders o join order_lines l on l.order_id = o.id
  where o.placed_at >= $1 and o.status = 'confirmed'
- group by l.sku, o.currency
+ group by l.sku, o.currency having sum(l.gross_minor - l.credited_minor) > 0
  order by sales_minor desc, l.sku limit $2
 """
 
 
 async def top(tx: Tx, since: datetime, most: int) -> list[Row]:
-    """List the goods that sold for most, by sku and currency."""
+    """List the goods that sold for most, less what was given back, by sku and currency."""
     return await tx.fetch(TOP, since, most)
