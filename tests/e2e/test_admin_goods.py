@@ -157,7 +157,7 @@ def _rows(page):
 
 async def test_saved_views_survive_another_browser(shop):
     mark = new_key()[:6]
-    name = f"Vases {mark}"
+    name = f"Vases/{mark} \\ ..?"
     async with await at_work(shop) as browser:
         await browser.go(f"/admin/t/products?q=vase{mark}&status=draft")
         page = await browser.press("Save", name=name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from merkato.admin.store import maybe
 from merkato.chassis.visit import Api, segment
@@ -125,12 +126,12 @@ async def views(api: Api, of: str) -> list[dict[str, Any]]:
 
 async def save_view(api: Api, of: str, name: str, query: str) -> None:
     """Keep a filter of a list under a name."""
-    await api.send("PUT", f"{VIEWS}/{segment(of)}/{segment(name)}", {"query": query})
+    await api.send("PUT", f"{VIEWS}/{segment(of)}", {"name": name, "query": query})
 
 
 async def forget_view(api: Api, of: str, name: str) -> None:
     """Forget a saved view."""
-    await api.send("DELETE", f"{VIEWS}/{segment(of)}/{segment(name)}")
+    await api.send("DELETE", f"{VIEWS}/{segment(of)}?{urlencode({'name': name})}")
 
 
 async def title(api: Api, product_id: str) -> str:

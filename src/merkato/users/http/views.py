@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import delete, get, put
+from litestar.params import Parameter
 
 from merkato.chassis.db import Database
 from merkato.chassis.http import USER, Page
@@ -15,7 +16,7 @@ from merkato.users.store import views as store
 from merkato.users.store.views import SavedView
 
 VIEWS = "/api/v1/me/views"
-VIEW = f"{VIEWS}/{{of:str}}/{{name:str}}"
+VIEWS_OF = f"{VIEWS}/{{of:str}}"
 ListName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z-]{0,31}\Z")]
 # Visible, and neither begun nor ended by a space: people see what a view is called.
 VISIBLE_NAME = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?\Z"
@@ -24,8 +25,9 @@ Query = Annotated[str, msgspec.Meta(max_length=2_000, pattern=r"^[!-~]*\Z")]
 
 
 class PutView(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of ``PUT /me/views/{of}/{name}``: the filter, as the query of an address."""
+    """Body of ``PUT /me/views/{of}``: what the view is called, and its filter as a query."""
 
+    name: ViewName
     query: Query
 
 
@@ -37,28 +39,24 @@ async def list_views(caller: Caller, db: Database) -> Page[SavedView]:
         return Page(items=await store.every(tx, account.id))
 
 
-@put(VIEW, policy=USER, status_code=204)
-async def put_view(of: str, name: str, data: PutView, caller: Caller, db: Database) -> None:
+@put(VIEWS_OF, policy=USER, status_code=204)
+async def put_view(of: str, data: PutView, caller: Caller, db: Database) -> None:
     """Keep a view of a list under a name, in the place of one with that name."""
-    _checked("of", of, ListName)
-    _checked("name", name, ViewName)
+    try:
+        msgspec.convert(of, ListName)
+    except msgspec.ValidationError as error:
+        raise Validation.at("/of", "A list is named by small letters.") from error
     async with db.transaction() as tx:
-        await actions.put(tx, own_id(caller), of, name, data.query)
+        await actions.put(tx, own_id(caller), of, data.name, data.query)
 
 
-@delete(VIEW, policy=USER, status_code=204)
-async def delete_view(of: str, name: str, caller: Caller, db: Database) -> None:
+@delete(VIEWS_OF, policy=USER, status_code=204)
+async def delete_view(
+    of: str, name: Annotated[str, Parameter(max_length=60)], caller: Caller, db: Database
+) -> None:
     """Forget a view. Harmless to repeat."""
     async with db.transaction() as tx:
         await actions.delete(tx, own_id(caller), of, name)
-
-
-def _checked(place: str, value: str, form: object) -> None:
-    try:
-        msgspec.convert(value, form)
-    except msgspec.ValidationError as error:
-        detail = "A list by its plain name; a view by up to 60 visible characters."
-        raise Validation.at(f"/{place}", detail) from error
 
 
 ROUTES = (list_views, put_view, delete_view)
