@@ -6,13 +6,19 @@ import msgspec
 
 AMOUNT_MAX = 10**12  # minor units; more than any order of one shop
 
-Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}\Z")]  # ISO 4217
-Country = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}\Z")]  # ISO 3166-1 alpha-2
-Locale = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]  # BCP 47
+# Patterns have names where parameters of queries repeat them: those do not look into msgspec's.
+CURRENCY = r"^[A-Z]{3}\Z"  # ISO 4217
+COUNTRY = r"^[A-Z]{2}\Z"  # ISO 3166-1 alpha-2
+LOCALE = r"^[a-z]{2,3}(-[A-Z]{2})?\Z"  # BCP 47
+PLAIN_NAME = r"^[a-z][a-z0-9-]{0,31}\Z"  # of what a shop names itself: a role, a price list
+
+Currency = Annotated[str, msgspec.Meta(pattern=CURRENCY)]
+Country = Annotated[str, msgspec.Meta(pattern=COUNTRY)]
+Locale = Annotated[str, msgspec.Meta(pattern=LOCALE)]
 AmountMinor = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_MAX)]  # minor units, never negative
 Quantity = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]  # pieces
 Sku = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[!-~]+\Z")]
-TaxClass = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")]
+TaxClass = Annotated[str, msgspec.Meta(pattern=PLAIN_NAME)]
 
 # No control characters: they break mails, logs and PostgreSQL (NUL). A line has no line breaks.
 VISIBLE = r"^[^\x00-\x1f\x7f]+\Z"

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 from babel.numbers import get_currency_precision
 
-LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
-CURRENCY = re.compile(r"[A-Z]{3}")
+from merkato.contracts.values import CURRENCY, LOCALE
+
 BULK_MAX = 1_000  # products, or prices, that are changed by one form
 PERCENT_MAX = 1_000
 ROWS_MAX = 100  # prices of one sku
@@ -85,7 +85,7 @@ def amounts(text: str, what: str) -> dict[str, int]:
         if not words:
             continue
         currency = words[0].upper().rstrip(":")
-        if len(words) != 2 or not CURRENCY.fullmatch(currency) or currency in found:
+        if len(words) != 2 or not re.match(CURRENCY, currency) or currency in found:
             raise Wrong(f"{what}: each currency once, such as EUR 4.90, USD 5.50.")
         found[currency] = minor(words[1], currency, what)
     return found
@@ -117,7 +117,7 @@ def texts(
             locale = form.get("locale.new", "").strip()
             if not title:
                 continue
-            if not LOCALE.fullmatch(locale):
+            if not re.match(LOCALE, locale):
                 raise Wrong("Language: its code, such as fr or pt-BR.")
             words = {"title": title, "description": form.get("description.new", "")}
         elif not title:
@@ -142,7 +142,7 @@ def price_rows(form: Mapping[str, str]) -> list[dict[str, Any]]:
         if not given["amount"]:
             continue
         currency = given["currency"].upper()
-        if not CURRENCY.fullmatch(currency):
+        if not re.match(CURRENCY, currency):
             raise Wrong("Currency: three letters, such as EUR.")
         row: dict[str, Any] = {
             "price_list": given["list"] or "standard", "currency": currency,
@@ -238,7 +238,7 @@ class NewPrice(msgspec.Struct, frozen=True, array_like=True):
 def price_change(form: Mapping[str, str], currency: str) -> PriceChange:
     """Read how prices shall change. Raises Wrong."""
     currency = (form.get("currency") or currency).upper()
-    if not CURRENCY.fullmatch(currency):
+    if not re.match(CURRENCY, currency):
         raise Wrong("Currency: three letters, such as EUR.")
     price_list, ending = form.get("price_list") or "standard", form.get("ending", "")
     if form.get("by") == "sum":

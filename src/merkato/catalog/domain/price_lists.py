@@ -6,12 +6,12 @@ import msgspec
 
 from merkato.catalog.domain.words import Body
 from merkato.contracts.problem import StateConflict
-from merkato.contracts.values import VISIBLE
+from merkato.contracts.values import PLAIN_NAME, VISIBLE
 
 STANDARD = "standard"  # what everybody pays who was promised nothing else
 LISTS_MAX = 100
 
-PriceListName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")]
+PriceListName = Annotated[str, msgspec.Meta(pattern=PLAIN_NAME)]
 Note = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=VISIBLE)]
 
 

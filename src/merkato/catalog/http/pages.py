@@ -13,9 +13,10 @@ from merkato.catalog.store.pages import Page
 from merkato.chassis.batch import Batch
 from merkato.chassis.db import Database
 from merkato.chassis.http import etag
+from merkato.contracts.values import CURRENCY, LOCALE
 
-LocaleParam = Annotated[str | None, Parameter(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
-CurrencyParam = Annotated[str | None, Parameter(pattern=r"^[A-Z]{3}\Z")]
+LocaleParam = Annotated[str | None, Parameter(pattern=LOCALE)]
+CurrencyParam = Annotated[str | None, Parameter(pattern=CURRENCY)]
 
 
 class Shop(NamedTuple):

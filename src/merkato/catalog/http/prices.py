@@ -28,9 +28,10 @@ from merkato.chassis.http import (
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
 from merkato.chassis.trail import note
+from merkato.contracts.values import PLAIN_NAME
 
 PRICES = "/api/v1/prices"
-ListName = Annotated[str, Parameter(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")]
+ListName = Annotated[str, Parameter(pattern=PLAIN_NAME)]
 Products = Annotated[list[UUID] | None, Parameter(query="product", max_items=100)]
 
 

@@ -7,9 +7,17 @@ from typing import Annotated
 import msgspec
 
 from merkato.contracts.problem import Validation
-from merkato.contracts.values import AmountMinor, Country, Currency, Line, Locale, TaxClass
+from merkato.contracts.values import (
+    PLAIN_NAME,
+    AmountMinor,
+    Country,
+    Currency,
+    Line,
+    Locale,
+    TaxClass,
+)
 
-MethodId = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")]
+MethodId = Annotated[str, msgspec.Meta(pattern=PLAIN_NAME)]
 BasisPoints = Annotated[int, msgspec.Meta(ge=0, le=10_000)]  # 1,900 are 19 percent
 Days = Annotated[int, msgspec.Meta(ge=0, le=365)]
 Grams = Annotated[int, msgspec.Meta(ge=1, le=10**9)]

@@ -11,6 +11,7 @@ from merkato.chassis.db import Database
 from merkato.chassis.http import ANYONE, IfMatch, Page, etag, expected_version, staff
 from merkato.chassis.tokens import Caller
 from merkato.contracts.problem import NotFound, Validation
+from merkato.contracts.values import COUNTRY, CURRENCY, LOCALE
 from merkato.orders.actions import terms as actions
 from merkato.orders.domain.offers import title
 from merkato.orders.domain.placing import tax_country
@@ -24,9 +25,9 @@ METHOD = f"{METHODS}/{{method_id:str}}"
 CONFIGURE = staff("orders:configure")
 Grams = Annotated[int, Parameter(ge=0, le=10**9)]
 # Limits of a query stand in a Parameter: the framework looks past those of msgspec.
-CountryParam = Annotated[str | None, Parameter(pattern=r"^[A-Z]{2}\Z")]
-CurrencyParam = Annotated[str, Parameter(pattern=r"^[A-Z]{3}\Z")]
-LocaleParam = Annotated[str, Parameter(pattern=r"^[a-z]{2,3}(-[A-Z]{2})?\Z")]
+CountryParam = Annotated[str | None, Parameter(pattern=COUNTRY)]
+CurrencyParam = Annotated[str, Parameter(pattern=CURRENCY)]
+LocaleParam = Annotated[str, Parameter(pattern=LOCALE)]
 
 
 class MethodView(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,14 +10,14 @@ from merkato.chassis.http import IfMatch, Page, etag, expected_version, staff
 from merkato.chassis.tokens import Caller
 from merkato.contracts.permissions import ADMIN, ROLES
 from merkato.contracts.problem import NotFound, Validation
-from merkato.contracts.values import Line
+from merkato.contracts.values import PLAIN_NAME, Line
 from merkato.users.actions import roles
 from merkato.users.domain.roles import BUILT_IN, Role
 from merkato.users.http.keys import Scope
 from merkato.users.store import roles as store
 
 ROLE = "/api/v1/roles/{name:str}"
-RoleName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")]
+RoleName = Annotated[str, msgspec.Meta(pattern=PLAIN_NAME)]
 
 
 class Permission(msgspec.Struct, frozen=True, kw_only=True):

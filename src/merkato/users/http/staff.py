@@ -22,7 +22,7 @@ from merkato.chassis.http import (
 )
 from merkato.chassis.tokens import Caller
 from merkato.contracts.problem import NotFound
-from merkato.contracts.values import Metadata
+from merkato.contracts.values import PLAIN_NAME, Metadata
 from merkato.users.actions import accounts
 from merkato.users.domain.people import Account
 from merkato.users.http.me import changes, private
@@ -64,7 +64,7 @@ def view(account: Account) -> User:
 async def list_users(
     db: Database,
     q: Search = None,
-    role: Annotated[str | None, Parameter(pattern=r"^[a-z][a-z0-9-]{0,31}\Z")] = None,
+    role: Annotated[str | None, Parameter(pattern=PLAIN_NAME)] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Response[Page[User]]:
