@@ -5,6 +5,7 @@ import pytest
 from service.test_users_me import SETTINGS, add, registered
 
 from merkato.config import Config
+from merkato.contracts.trail import ActionNoted
 from merkato.users.service import service
 
 PATH = "/api/v1/me/export"
@@ -59,3 +60,20 @@ async def test_the_export_is_whole_or_not_given_and_not_all_the_time(users, apps
     apps["payments"] = kept
     answers = [(await users.request("GET", PATH, token=ada)).status for _ in range(6)]
     assert answers == [200] * 4 + [429] * 2
+
+
+async def test_an_export_for_somebody_is_noted_once_it_is_whole(users, apps):
+    _, user_id = await registered(users)
+    path, admin = f"/api/v1/users/{user_id}/export", harness.user_token(role="admin")
+
+    async def noted():
+        found = await users.said(ActionNoted)
+        return [one.subject for one in found if one.action == "users.data_exported"]
+
+    apps["payments"] = harness.answering(503, {"type": "/problems/overloaded"})
+    assert (await users.request("GET", path, token=admin)).status == 503
+    assert await noted() == []
+    apps["payments"] = kept
+    answer = await users.request("GET", path, token=admin)
+    assert (answer.status, answer.json()["profile"]["id"]) == (200, user_id)
+    assert await noted() == [f"user:{user_id}"]

@@ -78,8 +78,10 @@ async def export_user(user_id: UUID, caller: Caller, db: Database, asks: Asks) -
         if account is None or account.erased_at is not None:
             raise NotFound("There is no such user, or no longer.")
         here = await _here(tx, account)
+    export = await _export(account, here, asks)
+    async with db.transaction() as tx:
         note(tx, caller, "users.data_exported", f"user:{user_id}")
-    return private(await _export(account, here, asks))
+    return private(export)
 
 
 async def _here(tx: Tx, account: Account) -> dict[str, Any]:
