@@ -209,7 +209,8 @@ class Container:
         if self.process and self.process.returncode is None:
             self.process.send_signal(signal.Signals[self.said.get("stop_signal", "SIGTERM")])
             grace = self.said.get("stop_grace_period", "10s")
-            await asyncio.wait_for(self.process.wait(), float(grace.removesuffix("s")))
+            async with asyncio.timeout(float(grace.removesuffix("s"))):
+                await self.process.wait()
 
 
 class Composition:
