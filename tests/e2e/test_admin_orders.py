@@ -153,6 +153,51 @@ async def test_a_refund_that_failed_is_given_in_another_way(shop):
     await stands("partly_refunded")
 
 
+async def test_goodwill_is_read_in_the_currency_of_the_order(shop):
+    prices = [{"currency": "JPY", "amount_minor": 5_000}]
+    sku = await shop.sell(prices=prices, requires_shipping=False)
+    email, token = await shop.member()
+    body = shop.order_of({sku: 1}, email, currency="JPY") | {"shipping_method": None}
+    order_id = (await shop.place(body, token=token)).json()["id"]
+    await shop.until(order_id)
+    async with await at_work(shop) as browser:
+        await browser.go(f"/admin/orders/{order_id}")
+        page = await browser.press("Show the sums", kind="goodwill", part="", amount="5.5")
+        assert "Amount: a number such as 1290." in page.words, page
+        page = await browser.press("Show the sums", kind="goodwill", part="", amount="1,200")
+        assert "Credited to the customer ¥1,200" in page.words, page
+        page = await browser.press("Credit and send back", amount_minor="x")
+        assert "Amount: more than nothing." in page.words, page
+
+
+async def test_what_no_page_of_ours_would_send_does_nothing(shop):
+    order_id = await bought(shop, await shop.sell())
+    some = "01890a5d-ac96-774b-bcce-b302099a8057"
+    async with await at_work(shop) as browser:
+        page = await browser.go(f"/admin/orders/{order_id}")
+        fields = next(one.fields for one in page.forms if one.fields.get("part") == "yes")
+        for path in (f"orders/{order_id}/returns/{some}/burning", f"webhooks/{some}/burning",
+                     f"orders/{order_id}/payments/{some}/burning", f"orders/{order_id}/sums",
+                     f"categories/{some}/order"):  # fmt: skip
+            sent = {**fields, "kind": "burning", "do": "burning"}
+            page = await browser.go(f"/admin/{path}", "POST", data=sent)
+            assert page.status == 404, page
+        path = f"/admin/orders/{order_id}/payments/{some}/refunds"
+        page = await browser.go(path, "POST", data={**fields, "amount_minor": "9" * 5_000})
+        assert (page.status, "Amount: more than nothing." in page.words) == (200, True), page
+    assert not (await shop.order(order_id))["credits"]
+
+
+async def test_sums_of_a_report_are_of_all_that_was_sold(shop):
+    await bought(shop, await shop.sell())
+    async with await at_work(shop) as browser:
+        heads = []
+        for by in ("day", "sku", "category"):
+            page = await browser.go(f"/admin/t/reports?by={by}")
+            heads.append(re.search(r'<ul class="numbers">.*?</ul>', page.html, re.S)[0])
+    assert len(set(heads)) == 1, heads
+
+
 async def test_every_page_answers(shop):
     order_id = await bought(shop, await shop.sell())
     async with await at_work(shop) as browser:

@@ -6,6 +6,7 @@ from hashlib import sha256
 import pytest
 
 from merkato.admin.domain import desk
+from merkato.admin.domain.goods import Wrong
 
 
 def test_bars_are_shares_of_the_longest():
@@ -44,7 +45,7 @@ def test_a_patch_makes_one_object_of_the_other():
     after = {"a": 2, "b": {"c": 1}, "new": [1], "same": None}
     assert desk.patch(before, after) == {"a": 2, "b": {"d": None}, "gone": None, "new": [1]}
     assert desk.patch(after, after) == {}
-    with pytest.raises(ValueError, match="JSON object"):
+    with pytest.raises(Wrong, match="JSON object"):
         desk.edited("[1]")
 
 
@@ -55,5 +56,12 @@ def test_what_is_thought_of_names_what_it_has_to():
     }  # fmt: skip
     assert desk.credit_wish({"kind": "cancellation"}, []) == {"kind": "cancellation"}
     for form in ({"kind": "return"}, {"kind": "cancellation", "part": "yes"}, {"kind": "goodwill"}):
-        with pytest.raises(ValueError, match=r"[A-Z]"):
+        with pytest.raises(Wrong):
             desk.credit_wish(form, [])
+
+
+def test_amounts_of_our_own_forms_are_minor_units_or_refused():
+    assert desk.amount_minor({"amount_minor": "350"}) == 350
+    for text in ("", "0", "-1", "3.5", "x", "٣", "9" * 5_000):
+        with pytest.raises(Wrong):
+            desk.amount_minor({"amount_minor": text})

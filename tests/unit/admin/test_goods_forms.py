@@ -1,5 +1,7 @@
 """What is typed into the forms about goods and terms is read right, or said to be wrong."""
 
+import re
+
 import pytest
 
 from merkato.admin.domain import goods, settings, terms
@@ -9,14 +11,35 @@ from merkato.config import Config
 
 @pytest.mark.parametrize(
     ("text", "currency", "minor"),
-    [("12,90", "EUR", 1290), ("1290", "JPY", 1290), ("1.5", "KWD", 1500), ("0", "EUR", 0)],
-)
+    [
+        ("12,90", "EUR", 1290), ("1290", "JPY", 1290), ("1.5", "KWD", 1500), ("0", "EUR", 0),
+        ("1.200,50", "EUR", 120_050), ("1,200.5", "EUR", 120_050), ("1 200", "EUR", 120_000),
+        ("1,200,000", "EUR", 120_000_000), ("0.500", "EUR", 50), (".5", "EUR", 50),
+        ("1,200", "JPY", 1200), ("1.200", "JPY", 1200), ("1.500", "KWD", 1500),
+    ],
+)  # fmt: skip
 def test_prices_have_the_digits_of_their_currency(text, currency, minor):
     assert goods.minor(text, currency) == minor
     assert goods.minor(goods.plain(minor, currency), currency) == minor
 
 
-@pytest.mark.parametrize("text", ["", "x", "-1", "1.005", "Infinity", "NaN", "1e99"])
+@pytest.mark.parametrize(
+    ("text", "currency", "plainly"),
+    [("1,200", "EUR", "1200 or 1.2"), ("1.200", "EUR", "1200 or 1.2"), ("1.234", "EUR", "1234"),
+     ("100,000", "EUR", "100000 or 100"), ("1,500", "KWD", "1500 or 1.5")],
+)  # fmt: skip
+def test_what_can_be_read_in_two_ways_is_refused(text, currency, plainly):
+    said = f"Price: {text} can be read in two ways; write {plainly}."
+    with pytest.raises(Wrong, match=f"^{re.escape(said)}$"):
+        goods.minor(text, currency)
+    with pytest.raises(Wrong, match="two ways"):
+        goods.basis_points(text, most=10**6)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "-1", "1.005", "Infinity", "NaN", "1e99", "1,200,50", "1.2.3", "1_000", "٣", ","],
+)
 def test_what_is_no_price_is_said(text):
     with pytest.raises(Wrong, match="Price"):
         goods.minor(text, "EUR")

@@ -1,7 +1,6 @@
 """The tables of the back office as data, and what its forms mean. Pure."""
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -204,24 +203,18 @@ MENU = (
 )
 
 
-def minor(text: str, exponent: int = 2) -> int | None:
-    """Read an amount that people typed as minor units; None for what is none."""
-    try:
-        amount = Decimal(text.strip().replace(",", ".")).scaleb(exponent)
-        whole = 0 <= amount <= 10**12 and amount == amount.to_integral_value()
-    except InvalidOperation:  # no number, or one without an end
-        return None
-    return int(amount) if whole else None
-
-
 def pieces(form: Mapping[str, str]) -> list[dict[str, int]]:
     """Read how many pieces of which lines a form names; none of what is left empty."""
     found = []
     for name, text in form.items():
         line = name.removeprefix("line.")
-        if name.startswith("line.") and line.isdecimal() and text.isdecimal() and int(text) > 0:
+        if name.startswith("line.") and _counts(line) and _counts(text) and int(text) > 0:
             found.append({"line_no": int(line), "quantity": int(text)})
     return found
+
+
+def _counts(text: str) -> bool:
+    return text.isdecimal() and len(text) < 10
 
 
 def shippable(order: Mapping[str, Any]) -> list[dict[str, Any]]:

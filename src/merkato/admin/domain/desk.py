@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from merkato.admin.domain.goods import Wrong
+
 # Permissions by what they are about, in the order of the house.
 GROUPS = (
     ("Orders", ("orders:", "reports:")),
@@ -83,17 +85,11 @@ def differences(entry: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
 
 
 def credit_wish(form: Mapping[str, str], pieces: Sequence[dict[str, int]]) -> dict[str, Any]:
-    """Make of a form what POST /orders/{id}/credits/preview is asked.
-
-    Raises ValueError that says what is missing.
-    """
+    """Make of a form what POST /orders/{id}/credits/preview is asked. Raises Wrong."""
     kind = form.get("kind", "")
     wish: dict[str, Any] = {"kind": "return" if kind == "receipt" else kind}
     if kind == "goodwill":
-        amount = form.get("amount_minor", "")
-        if not amount.isdecimal() or not int(amount):
-            raise ValueError("Amount: a number such as 5 or 4.90.")
-        return wish | {"amount_minor": int(amount)}
+        return wish | {"amount_minor": amount_minor(form)}
     if form.get("shipping"):
         wish["shipping"] = form["shipping"]
     if kind == "receipt":
@@ -101,8 +97,16 @@ def credit_wish(form: Mapping[str, str], pieces: Sequence[dict[str, int]]) -> di
     if pieces:
         wish["lines"] = list(pieces)
     elif kind == "return" or form.get("part"):
-        raise ValueError("Say how many pieces of what.")
+        raise Wrong("Say how many pieces of what.")
     return wish
+
+
+def amount_minor(form: Mapping[str, str]) -> int:
+    """Read the amount that a page of ours put into its form. Raises Wrong."""
+    text = form.get("amount_minor", "")
+    if not re.fullmatch(r"[0-9]{1,13}", text) or not int(text):
+        raise Wrong("Amount: more than nothing.")
+    return int(text)
 
 
 def allowed_styles(html: str) -> str:
@@ -121,13 +125,13 @@ def _hash(text: str) -> str:
 
 
 def edited(text: str) -> dict[str, Any]:
-    """Read a JSON object that people typed. Raises ValueError that says what is wrong."""
+    """Read a JSON object that people typed. Raises Wrong."""
     try:
         found = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise ValueError(f"This is not JSON: {error}") from error
+        raise Wrong(f"This is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise ValueError("This has to be a JSON object, in braces.")
+        raise Wrong("This has to be a JSON object, in braces.")
     return found
 
 

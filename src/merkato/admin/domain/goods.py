@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,6 +10,13 @@ from babel.numbers import get_currency_precision
 
 from merkato.contracts.values import CURRENCY, LOCALE
 
+NUMBER = re.compile(
+    r"(?P<sign>[+-]?)"
+    r"(?P<whole>[1-9][0-9]{0,2}(?P<mark>[ .,'’])[0-9]{3}(?:(?P=mark)[0-9]{3})*|[0-9]*)"
+    r"(?:(?!(?P=mark))[.,](?P<rest>[0-9]*))?"
+)
+TWO_WAYS = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")  # thousands, or a fraction
+AMOUNT_MAX = 10**12
 BULK_MAX = 1_000  # products, or prices, that are changed by one form
 PERCENT_MAX = 1_000
 ROWS_MAX = 100  # prices of one sku
@@ -35,16 +42,30 @@ def minor(text: str, currency: str, what: str = "Price") -> int:
 
 def signed(text: str, currency: str, what: str) -> int:
     """Read an amount that may be below zero as minor units. Raises Wrong."""
-    try:
-        amount = Decimal(text.strip().replace(",", ".").replace("−", "-")).scaleb(
-            exponent(currency)
-        )
-        whole = abs(amount) <= 10**12 and amount == amount.to_integral_value()
-    except InvalidOperation:
-        whole = False
-    if not whole:
-        raise Wrong(f"{what}: a number such as {plain(1290, currency)}.")
-    return int(amount)
+    return _scaled(text, exponent(currency), what, plain(1290, currency))
+
+
+def _scaled(text: str, places: int, what: str, example: str) -> int:
+    """Read a number as people type it, in units of its last place: 12,90 of two is 1290.
+
+    Point and comma may each stand before a fraction or between thousands. Where nobody can tell
+    which, as in 1,200, it is refused; a number without places has no fraction. Raises Wrong.
+    """
+    typed = re.sub(r"\s", " ", text.strip()).replace("−", "-")
+    found = NUMBER.fullmatch(typed)
+    if found is None or not (found["whole"] or found["rest"]):
+        raise Wrong(f"{what}: a number such as {example}.")
+    whole, rest = re.sub(r"\D", "", found["whole"]), found["rest"] or ""
+    if places and TWO_WAYS.fullmatch(typed):
+        if places != 3 or found["mark"] == ",":
+            small = f"{whole[:-3]}.{whole[-3:]}".rstrip("0").rstrip(".")
+            plainly = whole if len(small.partition(".")[2]) > places else f"{whole} or {small}"
+            raise Wrong(f"{what}: {typed} can be read in two ways; write {plainly}.")
+        whole, rest = whole[:-3], whole[-3:]  # as `plain` writes it
+    number = Decimal(f"{found['sign']}{whole or 0}.{rest or 0}").scaleb(places)
+    if abs(number) > AMOUNT_MAX or number != number.to_integral_value():
+        raise Wrong(f"{what}: a number such as {example}.")
+    return int(number)
 
 
 def plain(amount_minor: int, currency: str) -> str:
@@ -62,14 +83,10 @@ def whole(text: str, what: str, least: int = 0, most: int = 10**9) -> int:
 
 def basis_points(text: str, what: str = "Percent", most: int = 100) -> int:
     """Read a percentage, such as 19 or 5.5, as basis points. Raises Wrong."""
-    try:
-        found = Decimal(text.strip().removesuffix("%").replace(",", ".").replace("−", "-")) * 100
-        fits = abs(found) <= most * 100 and found == found.to_integral_value()
-    except InvalidOperation:
-        fits = False
-    if not fits:
-        raise Wrong(f"{what}: a number such as 10 or 5.5.")
-    return int(found)
+    found = _scaled(text.strip().removesuffix("%"), 2, what, "10 or 5.5")
+    if abs(found) > most * 100:
+        raise Wrong(f"{what}: at most {most}.")
+    return found
 
 
 def percent(points: int) -> str:

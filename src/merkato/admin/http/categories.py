@@ -14,6 +14,7 @@ from merkato.admin.store import goods as store
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
 from merkato.chassis.web import Visit, see_other
+from merkato.contracts.problem import NotFound
 
 LIST = "/admin/t/categories"
 
@@ -56,7 +57,10 @@ def _siblings(tree: Sequence[Mapping[str, Any]], parent: str | None) -> Sequence
 @post("/admin/categories/{category_id:uuid}/order", policy=ANYONE)
 async def reorder(category_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
     """Move a category one place up or down among its siblings."""
-    doing = _reorder(visit, str(category_id), -1 if visit.form.get("do") == "up" else 1)
+    by = {"up": -1, "down": 1}.get(visit.form.get("do", ""))
+    if by is None:
+        raise NotFound("There is nothing here.")
+    doing = _reorder(visit, str(category_id), by)
     return await pages.done(visit, f"{LIST}#c-{category_id}", "Moved.", doing)
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from litestar import Request, Response, get, post
 
 from merkato.admin.domain import desk
+from merkato.admin.domain.goods import Wrong
 from merkato.admin.http.pages import Pages
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
@@ -53,9 +54,7 @@ async def decide_many(visit: Visit, pages: Pages) -> Response[str]:
         if done["unavailable"]:
             visit.notice(f"{', '.join(done['unavailable'])} did not answer.", "bad")
     except Refusal as refusal:
-        if refusal.status == 401:
-            raise
-        visit.notice(pages.why(refusal), "bad")
+        pages.tell(visit, refusal)
     return see_other(LIST)
 
 
@@ -75,14 +74,12 @@ async def edit_letter(letter_id: str, visit: Visit, pages: Pages) -> Response[st
     try:
         change = desk.patch(found["data"] or {}, desk.edited(typed))
         if not change:
-            raise ValueError("Nothing is different; try it again instead.")
+            raise Wrong("Nothing is different; try it again instead.")
         made = await visit.api.send(
             "POST", f"{path}/edit", {"data": change}, key=visit.form.get("key")
         )
-    except (ValueError, Refusal) as wrong:
-        if isinstance(wrong, Refusal) and wrong.status == 401:
-            raise
-        visit.notice(pages.why(wrong) if isinstance(wrong, Refusal) else str(wrong), "bad")
+    except (Wrong, Refusal) as wrong:
+        pages.tell(visit, wrong)
         return pages.draw(visit, "letter.html", letter=found, typed=typed)
     visit.notice("An edited event is in its place, and is tried now.")
     return see_other(f"{HERE}/{segment(made['id'])}")

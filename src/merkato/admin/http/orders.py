@@ -7,6 +7,8 @@ from uuid import UUID
 from litestar import Response, get, post
 
 from merkato.admin import domain, store
+from merkato.admin.domain import desk
+from merkato.admin.domain.goods import Wrong
 from merkato.admin.http.pages import Pages, inert
 from merkato.chassis.http import ANYONE
 from merkato.chassis.web import Visit, see_other
@@ -98,12 +100,14 @@ async def decide_return(
     order_id: UUID, return_id: UUID, what: str, visit: Visit, pages: Pages
 ) -> Response[str]:
     """Receive a return that was announced, or reject it."""
+    if what not in ("receipt", "rejection"):
+        raise NotFound("There is nothing here.")
     form = visit.form
     receiving = what == "receipt"
     body: dict[str, Any] = {} if receiving else {"reason": form.get("reason") or "Not accepted"}
     if receiving:
         body = await _arrived(visit, return_id)
-    path = f"/api/v1/returns/{return_id}/{'receipt' if receiving else 'rejection'}"
+    path = f"/api/v1/returns/{return_id}/{what}"
     said = "Received; the money goes back." if receiving else "Rejected; the customer is told."
     doing = store.act(visit.api, path, body, form.get("key", ""))
     return await pages.done(visit, _back(order_id), said, doing)
@@ -133,11 +137,11 @@ async def show_invoice(order_id: UUID, visit: Visit) -> Response[str]:
 async def credit(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
     """Give money back as goodwill."""
     form = visit.form
-    amount = int(form.get("amount_minor") or 0) or domain.minor(form.get("amount", ""))
-    if not amount:
-        visit.notice("Amount: a number such as 5 or 4.90.", "bad")
+    try:
+        body: dict[str, Any] = {"amount_minor": desk.amount_minor(form)}
+    except Wrong as wrong:
+        pages.tell(visit, wrong)
         return see_other(_back(order_id))
-    body: dict[str, Any] = {"amount_minor": amount}
     if form.get("reason"):
         body["reason"] = form["reason"]
     doing = store.act(visit.api, f"{ORDERS}/{order_id}/credits", body, form.get("key", ""))
@@ -158,7 +162,11 @@ async def on_payment(
             said = "The promise is given back."
         case "refunds":
             outside = form.get("outside") == "yes"
-            body = {"amount_minor": int(form.get("amount_minor") or 0), "outside": outside}
+            try:
+                body = {"amount_minor": desk.amount_minor(form), "outside": outside}
+            except Wrong as wrong:
+                pages.tell(visit, wrong)
+                return see_other(_back(order_id))
             if form.get("credit_id"):
                 body["credit_id"] = form["credit_id"]
             said = "Noted as given in another way." if outside else "The refund is tried again."

@@ -6,11 +6,12 @@ from uuid import UUID
 from litestar import Response, post
 
 from merkato.admin import domain, store
-from merkato.admin.domain import desk
+from merkato.admin.domain import desk, goods
 from merkato.admin.http.pages import Pages
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
 from merkato.chassis.web import Visit, see_other
+from merkato.contracts.problem import NotFound
 
 # What is thought of: heading, where the form goes then, and what its button says.
 STEPS = {
@@ -27,20 +28,19 @@ async def show_sums(order_id: UUID, visit: Visit, pages: Pages) -> Response[str]
     form = dict(visit.form)
     kind = form.get("kind", "")
     if kind not in STEPS:
-        kind = form["kind"] = "cancellation"
-    if kind == "goodwill":
-        form["amount_minor"] = str(domain.minor(form.get("amount", "")) or "")
+        raise NotFound("There is nothing here.")
+    order = await store.order(visit.api, str(order_id))
     pieces = domain.pieces(form)
     back = f"/admin/orders/{order_id}"
     try:
+        if kind == "goodwill":
+            amount = goods.minor(form.get("amount", ""), order["currency"], "Amount")
+            form["amount_minor"] = str(amount)
         wish = desk.credit_wish(form, pieces)
         sums = await _preview(visit, order_id, wish)
-    except (ValueError, Refusal) as wrong:
-        if isinstance(wrong, Refusal) and wrong.status == 401:
-            raise
-        visit.notice(pages.why(wrong) if isinstance(wrong, Refusal) else str(wrong), "bad")
+    except (goods.Wrong, Refusal) as wrong:
+        pages.tell(visit, wrong)
         return see_other(back)
-    order = await store.order(visit.api, str(order_id))
     titles = {line["line_no"]: line for line in order["lines"]}
     heading, where, button = STEPS[kind]
     chosen = [(titles[one["line_no"]], one["quantity"]) for one in pieces]

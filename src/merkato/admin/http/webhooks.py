@@ -11,6 +11,7 @@ from merkato.admin.http.pages import Pages
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
 from merkato.chassis.web import Visit
+from merkato.contracts.problem import NotFound
 
 HOOKS, DELIVERIES = "/api/v1/subscriptions", "/api/v1/deliveries"
 LIST, HERE = "/admin/t/webhooks", "/admin/webhooks"
@@ -47,9 +48,7 @@ async def make(visit: Visit, pages: Pages) -> Response[str]:
     try:
         made = await visit.api.send("POST", HOOKS, body, key=form.get("key"))
     except Refusal as refusal:
-        if refusal.status == 401:
-            raise
-        visit.notice(pages.why(refusal), "bad")
+        pages.tell(visit, refusal)
         return await _list(visit, pages, form)
     return await _one(visit, pages, made["id"], secret=made.get("secret", ""))
 
@@ -108,10 +107,12 @@ async def act(hook_id: UUID, what: str, visit: Visit, pages: Pages) -> Response[
             doing, said = store.act(api, f"{path}/ping", {}, key), "A ping is on its way."
         case "removal":
             doing, said, back = store.delete(api, path), "Removed, with its deliveries.", LIST
-        case _:
+        case "again":
             again = {"state": "failed"}
             doing = store.act(api, f"{path}/redeliveries", again, key)
             said = "What failed is sent again."
+        case _:
+            raise NotFound("There is nothing here.")
     return await pages.done(visit, back, said, doing)
 
 
