@@ -60,7 +60,11 @@ def test_amounts_by_currency():
         (1999, {"points": -1000}, 1799),
         (1995, {"points": 500}, 2095),  # half a cent goes up
         (1000, {"sum_minor": -250}, 750),
-        (100, {"sum_minor": -250}, 0),
+        (100, {"sum_minor": -250}, 1),  # what costs something never becomes free
+        (0, {"points": 500}, 0),
+        (4, {"ending": "10"}, 10),
+        (40, {"ending": "99"}, 99),
+        (0, {"ending": "99"}, 0),
         (1999, {"points": -1000, "ending": "10"}, 1800),
         (1999, {"points": -1000, "ending": "99"}, 1799),
         (1040, {"points": 0, "ending": "99"}, 999),

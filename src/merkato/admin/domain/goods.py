@@ -266,17 +266,20 @@ def price_change(form: Mapping[str, str], currency: str) -> PriceChange:
 
 
 def changed_price(amount_minor: int, change: PriceChange) -> int:
-    """Give what a price becomes, in minor units; never less than nothing."""
+    """Give what a price becomes, in minor units.
+
+    What costs something never becomes free: it keeps the smallest price that ends as it shall.
+    """
     exact = (Decimal(amount_minor) * (10_000 + change.points)).scaleb(-4) + change.sum_minor
     places = exponent(change.currency)
     match change.ending:
         case "10":
-            rounded = _rounded(exact, 1)
+            rounded, least = _rounded(exact, 1), 10
         case "99" if places:
-            rounded = _rounded(exact + 1, places) - 1
+            rounded, least = _rounded(exact + 1, places) - 1, 10**places - 1
         case _:
-            rounded = _rounded(exact, 0)
-    return max(0, int(rounded))
+            rounded, least = _rounded(exact, 0), 1
+    return max(least if amount_minor else 0, int(rounded))
 
 
 def _rounded(amount: Decimal, places: int) -> Decimal:
