@@ -9,6 +9,7 @@ from litestar import Response, get, post
 
 from merkato.admin import store
 from merkato.admin.domain import desk
+from merkato.admin.domain.goods import Wrong
 from merkato.admin.http.pages import Pages
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
@@ -56,9 +57,7 @@ async def begin(visit: Visit, pages: Pages) -> Response[str]:
 
 
 def _refused(visit: Visit, pages: Pages, refusal: Refusal) -> Response[str]:
-    if refusal.status == 401:
-        raise refusal
-    visit.notice(pages.why(refusal), "bad")
+    pages.tell(visit, refusal)
     return see_other(HERE)
 
 
@@ -139,10 +138,7 @@ async def make_key(visit: Visit, pages: Pages) -> Response[str]:
     try:
         made = await visit.api.send("POST", KEYS, body)
     except Refusal as refusal:
-        if refusal.status == 401:
-            raise
-        said = pages.why(refusal) if scopes else "Choose what the program may do."
-        visit.notice(said, "bad")
+        pages.tell(visit, refusal if scopes else Wrong("Choose what the program may do."))
         return await _keys(visit, pages)
     return await _keys(visit, pages, made)
 

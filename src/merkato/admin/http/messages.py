@@ -78,9 +78,7 @@ async def change_text(template: str, locale: str, visit: Visit, pages: Pages) ->
     try:
         await visit.api.send("PUT", path, words, headers={"if-match": form.get("etag", "")})
     except Refusal as refusal:
-        if refusal.status == 401:
-            raise
-        visit.notice(pages.why(refusal), "bad")
+        pages.tell(visit, refusal)
         text, said = await asyncio.gather(
             visit.api.get(path), visit.api.send("POST", f"{path}/preview", {})
         )

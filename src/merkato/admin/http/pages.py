@@ -56,9 +56,7 @@ class Pages:
             await doing
             visit.notice(said)
         except Refusal as refusal:
-            if refusal.status == 401:
-                raise
-            visit.notice(self.why(refusal), "bad")
+            self.tell(visit, refusal)
         return see_other(back)
 
     def tell(self, visit: Visit, wrong: Wrong | Refusal) -> None:

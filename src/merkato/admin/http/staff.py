@@ -110,9 +110,7 @@ async def save_role(visit: Visit, pages: Pages) -> Response[str]:
     try:
         await visit.api.send("PUT", f"{ROLES}/{segment(name or '-')}", body, headers=headers)
     except Refusal as refusal:
-        if refusal.status == 401:
-            raise
-        visit.notice(pages.why(refusal), "bad")
+        pages.tell(visit, refusal)
         return await _editor(visit, pages, {"name": name, "built_in": False, **body}, etag)
     visit.notice("Saved; it is obeyed everywhere within a minute.")
     return see_other("/admin/t/roles")
