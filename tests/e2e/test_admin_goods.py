@@ -43,19 +43,22 @@ async def test_a_product_is_made_told_of_and_archived(shop):
         page = await made(browser, sku)
         assert "Made." in page.words, page
         known = product_in(page)
-        page = await browser.press("Save", **{
+        tree = (await shop.ok("GET", "/api/v1/categories"))["items"]
+        within = f"category.{tree[0]['id']}" if tree else "attributes"
+        filled = {
             "title.en": f"Tall vase {sku}", "title.de": f"Hohe Vase {sku}", "locale.new": "fr",
-            "title.new": f"Grand vase {sku}",
+            "title.new": f"Grand vase {sku}", within: "yes", "status": "draft",
             "attributes": "material: glass\nheight_cm: 40\nnew: yes",
             "options": "colour: moss, sand",
-        })  # fmt: skip
+        }  # fmt: skip
+        page = await browser.press("Save", **filled)
         assert "colour is not chosen" in page.words, page
-        assert f"Hohe Vase {sku}" in page.html, "what was typed stays"
-        page = await browser.press("Save", **{
-            "locale.new": "fr", "title.new": f"Grand vase {sku}", "options": "",
-        })  # fmt: skip
+        again = next(form for form in page.forms if "Save" in form.buttons).fields
+        assert filled.items() <= again.items(), "what was typed stays"
+        page = await browser.press("Save", options="", status="active")
         assert "Saved." in page.words, page
         stored = await shop.ok("GET", f"/api/v1/products/{known}", token=shop.admin)
+        assert [f"category.{one['id']}" for one in stored["categories"]] == [within] * bool(tree)
         assert {code: text["title"] for code, text in stored["texts"].items()} == {
             "en": f"Tall vase {sku}", "de": f"Hohe Vase {sku}", "fr": f"Grand vase {sku}",
         }  # fmt: skip
@@ -90,8 +93,18 @@ async def test_variants_have_prices_on_lists_by_quantity_and_day(shop):
         }
         assert found == {("standard", 1, 2490), ("standard", 10, 1990), (trade, 1, 1500)}
         await browser.go(f"/admin/products/{known}/variant?sku={sku}")
-        page = await browser.press("Save", **{"price.0.amount": "cheap"})
-        assert "Price: a number" in page.words, page
+        filled = {"price.0.amount": "1,200", "price.0.currency": "USD", "price.3.list": trade,
+                  "price.3.amount": "14", "weight_g": "450", "track_stock": None}  # fmt: skip
+        page = await browser.press("Save", **filled)
+        assert "Price: 1,200 can be read in two ways; write 1200 or 1.2." in page.words, page
+        again = next(form for form in page.forms if "Save" in form.buttons).fields
+        assert "track_stock" not in again
+        del filled["track_stock"]
+        assert filled.items() <= again.items(), "what was typed stays"
+        await browser.go(f"/admin/products/{known}/variant")
+        page = await browser.press("Add it", sku=f"{sku}-B", **{"price.0.amount": "dear"})
+        assert f'value="{sku}-B"' in page.html, "what was typed stays"
+        assert 'value="dear"' in page.html
         page = await browser.go(f"/admin/price-lists/{trade}")
         page = await browser.press(f"Remove {trade}")
         assert "Prices are on this list" in page.words, page
@@ -109,8 +122,19 @@ async def test_pictures_are_added_told_ordered_and_taken_off(shop):
         page = await browser.send_file("Upload", "picture", ("x.png", b"not a picture"))
         assert "notice bad" in page.html, page
         page = await browser.press("Later", **{"alt.de": "Eine rote Vase"})
-        images = (await shop.ok("GET", f"/api/v1/products/{known}", token=shop.admin))["images"]
+        seen = await shop("GET", f"/api/v1/products/{known}", token=shop.admin)
+        images = seen.json()["images"]
         assert [one["alt"] for one in images] == ["A green vase", "A red vase"]
+        assert images[1]["alts"] == {"en": "A red vase", "de": "Eine rote Vase"}, "words and place"
+        alts = {code: f"In {code}" for code in ("en", "de", "fr", "it", "pl")}
+        where = f"/api/v1/products/{known}/images/{images[0]['id']}"
+        tag = {"if-match": seen.headers["etag"]}
+        await shop.ok("PATCH", where, {"alts": alts}, token=shop.admin, headers=tag)
+        await browser.go(f"/admin/products/{known}")
+        page = await browser.press("Save words", **{"alt.en": "A green vase"})
+        assert "Saved." in page.words, page
+        images = (await shop.ok("GET", f"/api/v1/products/{known}", token=shop.admin))["images"]
+        assert images[0]["alts"] == alts | {"en": "A green vase"}, "no language is lost"
         assert images[0]["url"].endswith(".webp"), "encoded anew"
         page = await browser.press("Take this picture off")
         assert "Taken off." in page.words, page
@@ -245,7 +269,11 @@ async def test_stock_is_counted_adjusted_and_listed_when_low(shop):
         assert 'value="lost"' in page.html, page
         page = await browser.go(f"/admin/t/stock?q={sku}")
         assert f"Vase {sku}" in page.words, page
-        assert "low" in page.words, page
+        assert '<span class="state few">low</span>' in page.html, page
+        await browser.go(f"/admin/stock/{sku}")
+        await browser.press("Save the count", on_hand="9", threshold="5")
+        page = await browser.go(f"/admin/t/stock?q={sku}")
+        assert '<span class="state yes">enough</span>' in page.html, page
 
 
 async def test_shipping_taxes_and_coupons_are_edited_whole(shop):
@@ -255,13 +283,14 @@ async def test_shipping_taxes_and_coupons_are_edited_whole(shop):
         await browser.go("/admin/shipping/new")
         filled = {
             "id": method, "title.en": "By bicycle", "title.de": "Mit dem Rad",
-            "countries": "de, at",
+            "title.fr": "En vélo", "countries": "de, at",
             "prices": "EUR 4.90, USD 5.50", "free_from": "EUR 60", "days_min": "1", "days_max": "2",
             "weight_steps": "2000: EUR 6.90\n5000 g: EUR 9", "weight_max_g": "8000",
         }  # fmt: skip
         page = await browser.press("Save", **{**filled, "weight_steps": "heavy"})
         assert "Steps of weight" in page.words, page
         assert "By bicycle" in page.html, page
+        assert 'name="title.fr" value="En vélo"' in page.html, "what was typed stays"
         page = await browser.press("Save", **filled)
         assert "Saved" in page.words, page
         found = await shop.ok("GET", f"/api/v1/shipping-methods/{method}", token=shop.admin)

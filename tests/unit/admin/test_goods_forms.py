@@ -94,6 +94,20 @@ def test_texts_keep_what_the_form_does_not_name():
         goods.texts({"title.new": "Tasse", "locale.new": "French"}, before)
 
 
+def test_what_was_typed_is_shown_again():
+    before = {"en": {"title": "Mug", "description": "", "slug": "mug"}}
+    form = {"title.de": "", "description.de": "Schön", "slug.de": "becher", "title.new": "Tasse"}
+    assert goods.typed_texts(form, before)["de"] == {
+        "title": "", "description": "Schön", "slug": "becher",
+    }  # fmt: skip
+    prices = [{"price_list": "trade", "currency": "JPY", "from_quantity": 10,
+               "valid_from": "2030-01-31T00:00:00Z", "amount_minor": 1200}]  # fmt: skip
+    [row] = goods.written_rows(prices)
+    form = {f"price.3.{name}": value for name, value in row.items()} | {"price.4.amount": "x"}
+    assert goods.typed_rows(form)[0] == row
+    assert goods.typed_rows(form)[1]["amount"] == "x"
+
+
 def test_attributes_are_what_they_look_like_unless_they_were_texts():
     text = "material: clay\nvolume_ml: 300\nnew: yes\nisbn: 9783161484100\n"
     found = goods.attributes(text, {"isbn": "9783161484100"})

@@ -148,14 +148,25 @@ def texts(
     return found
 
 
+def typed_texts(
+    form: Mapping[str, str], before: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """Give the texts of a form as they were typed, wrong or not, to be shown in it again."""
+    named = [name.removeprefix("title.") for name in form if name.startswith("title.")]
+    parts = ("title", "description", "slug")
+    return {
+        **before,
+        **{one: {part: form.get(f"{part}.{one}", "") for part in parts} for one in named},
+    }
+
+
 def price_rows(form: Mapping[str, str]) -> list[dict[str, Any]]:
     """Read rows of prices: `price.0.list`, `.currency`, `.from`, `.since` and `.amount`, and so on.
 
     A row without an amount is left out. Raises Wrong.
     """
     rows = []
-    for number in range(ROWS_MAX):
-        given = {name: form.get(f"price.{number}.{name}", "") for name in ROW}
+    for given in typed_rows(form):
         if not given["amount"]:
             continue
         currency = given["currency"].upper()
@@ -170,6 +181,26 @@ def price_rows(form: Mapping[str, str]) -> list[dict[str, Any]]:
             row["valid_from"] = instant(given["since"], "From day")
         rows.append(row)
     return rows
+
+
+def typed_rows(form: Mapping[str, str]) -> list[dict[str, str]]:
+    """Give the rows of prices of a form as they were typed."""
+    rows = [
+        {name: form.get(f"price.{number}.{name}", "") for name in ROW} for number in range(ROWS_MAX)
+    ]
+    return [row for row in rows if any(row.values())]
+
+
+def written_rows(prices: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Write prices as rows of a form."""
+    return [
+        {
+            "list": one["price_list"], "currency": one["currency"],
+            "from": str(one["from_quantity"]), "since": moment_of(one["valid_from"]),
+            "amount": plain(one["amount_minor"], one["currency"]),
+        }
+        for one in prices
+    ]  # fmt: skip
 
 
 def instant(text: str, what: str) -> str:

@@ -90,10 +90,11 @@ async def _draw(
     (category, etag), tree = await asyncio.gather(
         store.category(visit.api, category_id), store.tree(visit.api)
     )  # fmt: skip
-    texts = domain.texts({**typed, "title.new": ""}, category["texts"])
+    texts = domain.typed_texts(typed, category["texts"])
     page = await store.records(visit.api, {"category": category["slug"], "limit": 1})
     return pages.draw(
         visit, "category.html", category=category, etag=etag, texts=texts, locale=pages.locale,
+        typed=typed,
         languages=list(dict.fromkeys((pages.locale, *LOCALES, *texts))),
         categories=domain.flat(tree), beneath=domain.below(tree, category_id),
         is_empty=not page["items"], parent=typed.get("parent_id", category["parent_id"] or ""),

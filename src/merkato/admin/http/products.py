@@ -1,6 +1,7 @@
 """One product: its texts, where it stands, its pictures; making one, and archiving it."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -71,14 +72,14 @@ async def _draw(
     stock, tree = await asyncio.gather(
         store.counted(visit.api, skus), store.tree(visit.api)
     )  # fmt: skip
-    texts = product["texts"]
-    if typed:
-        texts = domain.texts({**typed, "title.new": ""}, texts)
+    texts = domain.typed_texts(typed, product["texts"])
     shown = dict.fromkeys((pages.locale, *LOCALES, *texts))
+    inside = {one["id"] for one in product["categories"]}
     return pages.draw(
         visit, "product.html", product=product, etag=etag, stock=stock, texts=texts,
         languages=list(shown), locale=pages.locale, categories=domain.flat(tree),
-        inside={one["id"] for one in product["categories"]},
+        inside=set(domain.named(typed, "category.")) if typed else inside,
+        stands=typed.get("status", product["status"]), typed=typed,
         attributes=typed.get("attributes", domain.lines(product["attributes"])),
         options=typed.get("options", domain.chosen(product["options"])),
     )  # fmt: skip
@@ -152,8 +153,8 @@ async def change_picture(
         return await pages.done(visit, back, "Taken off.", doing)
     alts = {name.removeprefix("alt."): value for name, value in form.items() if name[:4] == "alt."}
     change: dict[str, Any] = {"alts": {locale: text for locale, text in alts.items() if text}}
-    if form.get("do", "").isdecimal():
-        change = {"position": int(form["do"])}
+    if re.fullmatch(r"[0-9]{1,3}", form.get("do", "")):
+        change["position"] = int(form["do"])
     doing = visit.api.send("PATCH", path, change, headers={"if-match": etag})
     return await pages.done(visit, back, "Saved.", doing)
 

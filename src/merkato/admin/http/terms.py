@@ -48,7 +48,8 @@ async def show_method(method_id: str, visit: Visit, pages: Pages) -> Response[st
 def _draw_method(
     visit: Visit, pages: Pages, method: Mapping[str, Any], etag: str, typed: Mapping[str, str]
 ) -> Response[str]:
-    languages = list(dict.fromkeys((*terms.LANGUAGES, *method["titles"])))
+    named = (name.removeprefix("title.") for name in typed if name.startswith("title."))
+    languages = list(dict.fromkeys((*terms.LANGUAGES, *method["titles"], *named)))
     shown = {
         "id": method["id"], "countries": ", ".join(method["countries"] or ()),
         "prices": goods.written(method["prices"]),

@@ -29,7 +29,7 @@ async def show_variant(
 ) -> Response[str]:
     """Show a variant, or the form of a new one when no sku is named."""
     product, etag = await store.tagged(visit.api, f"{store.PRODUCTS}/{product_id}")
-    return await _draw(visit, pages, product, etag, _found(product, sku))
+    return await _draw(visit, pages, product, etag, _found(product, sku), {})
 
 
 def _found(product: Mapping[str, Any], sku: str) -> dict[str, Any]:
@@ -42,17 +42,24 @@ def _found(product: Mapping[str, Any], sku: str) -> dict[str, Any]:
 
 
 async def _draw(
-    visit: Visit, pages: Pages, product: dict[str, Any], etag: str, variant: dict[str, Any]
-) -> Response[str]:
+    visit: Visit, pages: Pages, product: dict[str, Any], etag: str, variant: dict[str, Any],
+    typed: Mapping[str, str],
+) -> Response[str]:  # fmt: skip
+    """Draw the editor of a variant, with what was typed where that was refused."""
     lists = await store.price_lists(visit.api)
     spare = {
-        "price_list": "standard", "currency": pages.currency, "from_quantity": 1,
-        "valid_from": None, "amount_minor": None,
+        "list": "standard", "currency": pages.currency, "from": "1", "since": "", "amount": "",
     }  # fmt: skip
+    shown = {
+        name: typed.get(name, "") if typed else variant[name]
+        for name in ("weight_g", "tax_class", "track_stock", "requires_shipping", "image")
+    }
+    rows = domain.typed_rows(typed) if typed else domain.written_rows(variant["prices"])
     return pages.draw(
-        visit, "variant.html", product=product, etag=etag, variant=variant,
+        visit, "variant.html", product=product, etag=etag, variant=variant, shown=shown,
+        sku=typed.get("sku", ""), options=_options(typed) if typed else variant["options"],
         lists=[(one["name"], one["title"] or one["name"]) for one in lists],
-        rows=[*variant["prices"], *[spare] * SPARE_ROWS],
+        rows=rows if typed else [*rows, *[spare] * SPARE_ROWS],
         pictures=[(one, domain.thumbnail(one)) for one in product["images"]],
     )  # fmt: skip
 
@@ -75,9 +82,7 @@ async def save_variant(
         await store.put_tagged(visit.api, f"{path}/variants/{segment(name)}", body, sent)
     except (domain.Wrong, Refusal) as wrong:
         pages.tell(visit, wrong)
-        typed = {**before, "options": _options(form), "tax_class": form.get("tax_class", "")}
-        typed |= {"image": form.get("image"), "sku": before["sku"]}
-        return await _draw(visit, pages, product, etag, typed)
+        return await _draw(visit, pages, product, etag, before, form)
     visit.notice("Saved; its prices count from now on.")
     return see_other(f"/admin/products/{product_id}#variants")
 

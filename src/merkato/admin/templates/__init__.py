@@ -43,9 +43,8 @@ class Templates:
         )
         writing = {"money": money, "moment": moment, "short": short, "pretty": pretty}
         self._files.globals |= {"asset": asset, **writing, **everywhere}
-        self._files.globals |= {"leads": leads, "language": language, "plain": goods.plain}
-        self._files.globals |= {"percent": goods.percent, "written": goods.written}
-        self._files.globals |= {"moment_of": goods.moment_of, "several": goods.several}
+        self._files.globals |= {"leads": leads, "language": language, "several": goods.several}
+        self._files.globals |= {"percent": goods.percent}
         self._files.globals |= {"actor": actor, "presses": KEYS, "reasons": REASONS}
 
     def draw(self, name: str, values: Mapping[str, Any]) -> str:
