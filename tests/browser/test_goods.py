@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 from shopping import PASSWORD, new_key
 
+expect = pytest.importorskip("playwright.async_api", reason="no playwright here").expect
+
 pytestmark = pytest.mark.timeout(180)
 
 DESK = {"width": 1440, "height": 900}
@@ -40,14 +42,14 @@ async def test_a_thousand_products_are_imported_and_bad_rows_are_named(visitor):
         await page.get_by_role("progressbar").wait_for()
         said = "All 1,000 rows are done; 10 could not be imported."
         await page.get_by_text(said).wait_for(timeout=60_000)
-        assert await page.locator("#job tbody tr").count() == 10
+        await expect(page.locator("#job tbody tr")).to_have_count(10)
         await page.get_by_role("cell", name=f"K-{mark}-7", exact=True).wait_for()
         async with page.expect_download() as download:
             await page.get_by_role("link", name="All of it as CSV").click()
         assert (await download.value).suggested_filename.endswith("errors.csv")
         await page.goto(f"/admin/t/products?q={mark}")
         await page.get_by_label("Tick all on this page").check()
-        assert await page.locator("tbody input:checked").count() == 50
+        await expect(page.locator("tbody input:checked")).to_have_count(50)
         await page.get_by_label("With").select_option("all")
         await page.get_by_label("do", exact=True).select_option("archive")
         await page.get_by_role("button", name="Go on").click()
@@ -88,7 +90,7 @@ async def test_a_picture_is_uploaded(shop, visitor):
         await page.get_by_role("button", name="Upload").click()
         await page.get_by_text("The picture is there.").wait_for(timeout=20_000)
         await page.get_by_role("img", name="All teal").wait_for()
-        assert await page.locator(".pictures img").evaluate("it => it.naturalWidth") > 0
+        await expect(page.locator(".pictures img")).not_to_have_js_property("naturalWidth", 0)
 
 
 async def test_categories_by_keyboard(visitor):
@@ -125,7 +127,7 @@ async def test_categories_by_keyboard(visitor):
         await page.get_by_text("It is gone").wait_for()
         await page.goto("/admin/t/products")
         await page.keyboard.press("/")
-        assert await page.evaluate("document.activeElement.name") == "q"
+        await expect(page.locator("[name=q]")).to_be_focused()
 
 
 async def test_no_page_of_goods_is_wider_than_a_phone(visitor):
