@@ -53,8 +53,8 @@ document.addEventListener("keydown", (event) => {
   if (event.target.closest("input, select, textarea, dialog[open]")) return;
   const keys = document.getElementById("keys");
   if (event.key === "/") {
-    const first = document.querySelector(".filters input");
-    if (first) { event.preventDefault(); first.focus(); }
+    const first = document.querySelector(".filters input:not([type=hidden])");
+    if (first) { event.preventDefault(); first.focus(); first.select(); }
   } else if (event.key === "?" && keys) {
     keys.showModal();
   } else if (event.key === "g") {
@@ -64,6 +64,20 @@ document.addEventListener("keydown", (event) => {
     const found = keys.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
     if (found) window.location.assign(found.dataset.href);
   }
+});
+
+// The dashboard draws itself anew: not while somebody is at its figures, and what is open stays open.
+let opened = [];
+function drawsAnew(event) {
+  const now = event.target;
+  if (now.id !== "now") return;
+  if (now.querySelector("figure:hover, .scroll:hover, :focus-visible")) event.preventDefault();
+  opened = [...now.querySelectorAll("details[open]")].map((one) => one.id);
+}
+document.addEventListener("htmx:beforeRequest", drawsAnew);
+document.addEventListener("htmx:beforeSwap", drawsAnew);
+document.addEventListener("htmx:afterSwap", () => {
+  for (const id of opened.splice(0)) document.getElementById(id)?.setAttribute("open", "");
 });
 
 function begin() {

@@ -1,5 +1,5 @@
-// What makes lists quicker by hand: tick a whole page, "/" to search, and a word about files that are
-// too large before they are sent. Pages work without.
+// What makes lists quicker by hand: tick a whole page, and a word about files that are too large
+// before they are sent. Pages work without.
 document.addEventListener("change", (event) => {
   if (!event.target.matches("[data-tick-all]")) return;
   const boxes = event.target.closest("table").querySelectorAll("tbody input[type=checkbox]");
@@ -11,12 +11,4 @@ document.addEventListener("change", (event) => {
   const tooLarge = [...event.target.files].some((file) => file.size > most * 2 ** 20);
   event.target.setCustomValidity(tooLarge ? `At most ${most} MiB here.` : "");
   event.target.reportValidity();
-});
-document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, select, [contenteditable]");
-  const field = document.querySelector("[data-search]");
-  if (event.key !== "/" || typing || !field || event.ctrlKey || event.metaKey || event.altKey) return;
-  event.preventDefault();
-  field.focus();
-  field.select();
 });
