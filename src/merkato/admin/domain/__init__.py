@@ -11,7 +11,7 @@ from merkato.contracts.permissions import ROLES
 class Column(msgspec.Struct, frozen=True):
     """A column: the member of an item it shows, its heading, and how it is written.
 
-    kinds: text, money (minor units of the item's currency), time, state, list, json, image.
+    kinds: text, money (minor units of the item's currency), time, state, flag.
     """
 
     name: str
@@ -36,7 +36,6 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     columns: tuple[Column, ...] = ()
     filters: tuple[Filter, ...] = ()
-    always: Mapping[str, str] = {}  # sent with every question
     link: str = ""  # where an item leads; {member} is filled in
     new: str = ""  # where a new one is made
     hint: str = ""  # said while there is nothing

@@ -27,7 +27,7 @@ async def show_table(
     asked = {name: str(request.query_params.get(name, "")).strip() for name in names}
     given = [(name, value.strip()) for name, value in request.query_params.multi_items()]
     kept = [(name, value) for name, value in given if value and name not in ("cursor", "limit")]
-    query: dict[str, Any] = dict(table.always)
+    query: dict[str, Any] = {}
     for name, value in kept:
         days = any(one.name == name and one.kind == "day" for one in table.filters)
         query.setdefault(name, []).append(f"{value}T00:00:00Z" if days else value)

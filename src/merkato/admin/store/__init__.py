@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from merkato.chassis.ask import Refusal
-from merkato.chassis.visit import Api, segment
+from merkato.chassis.visit import Api
 
 ORDERS = "/api/v1/orders"
 
@@ -59,30 +59,6 @@ async def payment(api: Api, order_id: str) -> dict[str, Any] | None:
 async def act(api: Api, path: str, body: dict[str, Any], key: str) -> Any:
     """Do something once. Raises Refusal with the reason."""
     return await api.send("POST", path, body, key=key)
-
-
-async def product(api: Api, product_id: str) -> tuple[dict[str, Any], str]:
-    """Give a product as staff see it, and its ETag."""
-    found, headers = await api.exchange("GET", f"/api/v1/products/{segment(product_id)}")
-    return found, headers.get("etag", "")
-
-
-async def change_product(api: Api, product_id: str, change: dict[str, Any], etag: str) -> None:
-    """Change a product. Raises Refusal (412) when it changed meanwhile."""
-    path = f"/api/v1/products/{product_id}"
-    await api.send("PATCH", path, change, headers={"if-match": etag})
-
-
-async def set_prices(api: Api, sku: str, prices: list[dict[str, Any]], etag: str) -> None:
-    """Set the prices of a variant."""
-    path = f"/api/v1/variants/{segment(sku)}/prices"
-    await api.send("PUT", path, {"prices": prices}, headers={"if-match": etag})
-
-
-async def create_product(api: Api, body: dict[str, Any], key: str) -> dict[str, Any]:
-    """Make a product."""
-    made: dict[str, Any] = await api.send("POST", "/api/v1/products", body, key=key)
-    return made
 
 
 async def put(api: Api, path: str, body: dict[str, Any], key: str | None = None) -> Any:
