@@ -1,5 +1,6 @@
 """Coupons: what they take off, for whom and until when, and which orders had them."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,8 +50,10 @@ def _draw(
 @get("/admin/coupons/{code:str}", policy=ANYONE)
 async def show_coupon(code: str, visit: Visit, pages: Pages) -> Response[str]:
     """Show a coupon and the orders it was used for."""
-    coupon, etag = await store.tagged(visit.api, f"{COUPONS}/{segment(code)}")
-    uses = await maybe(visit.api, f"{COUPONS}/{segment(code)}/uses", limit=50)
+    path = f"{COUPONS}/{segment(code)}"
+    (coupon, etag), uses = await asyncio.gather(
+        store.tagged(visit.api, path), maybe(visit.api, f"{path}/uses", limit=50)
+    )
     return _draw(visit, pages, coupon, etag, {}, (uses or {}).get("items"))
 
 

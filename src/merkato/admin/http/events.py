@@ -1,5 +1,6 @@
 """The log of events: topics, the log itself, and its end as it grows."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -50,13 +51,15 @@ async def show_events(request: HTTPRequest, visit: Visit, pages: Pages) -> Respo
     if "since" in query:
         query["since"] = f"{query['since']}T00:00:00Z"
     after = request.query_params.get("after")
-    found = await visit.api.get(EVENTS, limit=ON_PAGE, after=after, **query)
+    found, topics = await asyncio.gather(
+        visit.api.get(EVENTS, limit=ON_PAGE, after=after, **query), _topics(visit)
+    )
     kept = [(name, value) for name, value in asked.items() if value]
     more = found["next_cursor"]
     here = "/admin/t/events?"
     return pages.draw(
         visit, "events.html", events=found["items"], asked=asked, first=after is None,
-        here=here + urlencode(kept), topics=[one["name"] for one in await _topics(visit)],
+        here=here + urlencode(kept), topics=[one["name"] for one in topics],
         more=here + urlencode([*kept, ("after", more)]) if more else None,
     )  # fmt: skip
 
@@ -65,8 +68,7 @@ async def show_events(request: HTTPRequest, visit: Visit, pages: Pages) -> Respo
 async def show_live(request: HTTPRequest, visit: Visit, pages: Pages) -> Response[str]:
     """Show the newest events; a script adds those that come, without one the page reloads."""
     topic = str(request.query_params.get("topic", ""))
-    topics = await _topics(visit)
-    events = await _newest(visit, topic)
+    topics, events = await asyncio.gather(_topics(visit), _newest(visit, topic))
     after = events[0]["cursor"] if events else ""
     asked = [(name, value) for name, value in (("topic", topic), ("after", after)) if value]
     kinds = [version["type"] for one in topics for version in one["versions"]]

@@ -1,5 +1,6 @@
 """Customers: who they are, what they bought, their data, and forgetting them."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -17,10 +18,12 @@ ON_PAGE = 50
 @get("/admin/customers/{user_id:uuid}", policy=ANYONE)
 async def show_customer(user_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
     """Show an account, its orders, its messages."""
-    user = await visit.api.get(f"/api/v1/users/{user_id}")
-    orders = await store.maybe(visit.api, "/api/v1/orders", customer=str(user_id), limit=ON_PAGE)
-    told = await store.maybe(visit.api, "/api/v1/notifications", customer=str(user_id), limit=10)
-    known = await store.maybe(visit.api, "/api/v1/roles")
+    user, orders, told, known = await asyncio.gather(
+        visit.api.get(f"/api/v1/users/{user_id}"),
+        store.maybe(visit.api, "/api/v1/orders", customer=str(user_id), limit=ON_PAGE),
+        store.maybe(visit.api, "/api/v1/notifications", customer=str(user_id), limit=10),
+        store.maybe(visit.api, "/api/v1/roles"),
+    )
     roles = {one["name"] for one in (known or {}).get("items", [])} | {user["role"]}
     return pages.draw(
         visit, "customer.html", user=user, orders=(orders or {}).get("items", []),

@@ -16,10 +16,11 @@ from merkato.chassis.web import Visit
 @get("/admin/t/settings", policy=ANYONE)
 async def show_settings(visit: Visit, pages: Pages, settings: Settings) -> Response[str]:
     """Show what can be set here, and what is configured; for those who may configure the shop."""
-    methods = await visit.api.get("/api/v1/shipping-methods/all")  # 403 for all others
-    rates, lists = await asyncio.gather(
-        visit.api.get("/api/v1/tax-rates", limit=100), maybe(visit.api, store.PRICE_LISTS)
-    )  # fmt: skip
+    methods, rates, lists = await asyncio.gather(
+        visit.api.get("/api/v1/shipping-methods/all"),  # 403 for all others
+        visit.api.get("/api/v1/tax-rates", limit=100),
+        maybe(visit.api, store.PRICE_LISTS),
+    )
     counts: list[tuple[str, str, Any]] = [
         ("Shipping methods", "/admin/t/shipping", len(methods["items"])),
         ("Tax rates", "/admin/t/taxes", _many(rates)),

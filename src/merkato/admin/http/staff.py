@@ -22,11 +22,11 @@ ON_PAGE = 100
 async def show_staff(visit: Visit, pages: Pages) -> Response[str]:
     """Show who works here, who is invited, and the form of an invitation."""
     roles = [one for one in (await visit.api.get(ROLES))["items"] if one["permissions"]]
-    found = await asyncio.gather(
-        *(visit.api.get(USERS, role=one["name"], limit=ON_PAGE) for one in roles)
+    invited, *found = await asyncio.gather(
+        store.maybe(visit.api, INVITATIONS, limit=ON_PAGE),
+        *(visit.api.get(USERS, role=one["name"], limit=ON_PAGE) for one in roles),
     )
     people = [user for page in found for user in page["items"]]
-    invited = await store.maybe(visit.api, INVITATIONS, limit=ON_PAGE)
     return pages.draw(
         visit, "staff.html", people=people, roles=roles, invited=(invited or {}).get("items", [])
     )

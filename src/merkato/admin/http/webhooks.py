@@ -1,5 +1,6 @@
 """Webhooks: where events go, and what became of each delivery."""
 
+import asyncio
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -26,9 +27,11 @@ async def show_webhooks(visit: Visit, pages: Pages) -> Response[str]:
 
 
 async def _list(visit: Visit, pages: Pages, values: dict[str, str]) -> Response[str]:
-    hooks = await visit.api.get(HOOKS, limit=100)
-    failed = await visit.api.get(DELIVERIES, state="failed", limit=20)
-    known = await store.maybe(visit.api, "/api/v1/topics")
+    hooks, failed, known = await asyncio.gather(
+        visit.api.get(HOOKS, limit=100),
+        visit.api.get(DELIVERIES, state="failed", limit=20),
+        store.maybe(visit.api, "/api/v1/topics"),
+    )
     topics = [one["name"] for one in (known or {}).get("items", [])]
     return pages.draw(
         visit, "webhooks.html", hooks=hooks["items"], topics=topics, values=values,
@@ -67,9 +70,10 @@ async def _one(
     visit: Visit, pages: Pages, hook_id: str, *, state: str | None = None,
     cursor: str | None = None, secret: str = "",
 ) -> Response[str]:  # fmt: skip
-    hook = await visit.api.get(f"{HOOKS}/{hook_id}")
-    found = await visit.api.get(
-        f"{HOOKS}/{hook_id}/deliveries", state=state, cursor=cursor, limit=ON_PAGE
+    path = f"{HOOKS}/{hook_id}"
+    hook, found = await asyncio.gather(
+        visit.api.get(path),
+        visit.api.get(f"{path}/deliveries", state=state, cursor=cursor, limit=ON_PAGE),
     )
     more = [("state", state or ""), ("cursor", found["next_cursor"] or "")]
     drawn = pages.draw(

@@ -1,5 +1,6 @@
 """What the back office asks about goods, and what it has the catalogue change."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -57,19 +58,20 @@ async def prices_of(
     api: Api, ids: Sequence[str], price_list: str, currency: str
 ) -> list[dict[str, Any]]:
     """List the prices in force of products on a list."""
-    found: list[dict[str, Any]] = []
-    for begin in range(0, len(ids), AT_ONCE):
+    query = {"price_list": price_list, "currency": currency, "limit": AT_ONCE}
+
+    async def priced(some: list[str]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
         cursor = None
         while True:
-            page = await api.get(
-                PRICES, product=list(ids[begin : begin + AT_ONCE]), price_list=price_list,
-                currency=currency, limit=AT_ONCE, cursor=cursor,
-            )  # fmt: skip
+            page = await api.get(PRICES, product=some, cursor=cursor, **query)
             found += page["items"]
             cursor = page.get("next_cursor")
             if cursor is None:
-                break
-    return found
+                return found
+
+    parts = (list(ids[begin : begin + AT_ONCE]) for begin in range(0, len(ids), AT_ONCE))
+    return [one for part in await asyncio.gather(*map(priced, parts)) for one in part]
 
 
 async def set_prices(api: Api, rows: Sequence[Mapping[str, Any]], key: str) -> int:

@@ -1,5 +1,6 @@
 """The customer's account: orders, profile, addresses, messages, and their data."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -17,11 +18,12 @@ HTTPRequest = Request[Any, Any, Any]
 
 
 async def _draw(
-    visit: Visit, pages: Pages, tab: str, errors: dict[str, str] | None = None, **values: Any
-) -> Response[str]:
-    if not visit.session.logged_in:
-        raise Unauthenticated("Log in first.")
-    me, etag = await accounts.me(visit.api)
+    visit: Visit, pages: Pages, tab: str, errors: dict[str, str] | None = None, *,
+    who: tuple[dict[str, Any], str] | None = None, **values: Any,
+) -> Response[str]:  # fmt: skip
+    """Draw a page of the account; `who` is what accounts.me gave, if it was asked already."""
+    _known(visit)
+    me, etag = who or await accounts.me(visit.api)
     return await pages.draw(
         visit, "account.html", tab=tab, me=me, etag=etag, errors=errors or {}, **values
     )
@@ -31,9 +33,11 @@ async def _draw(
 async def show_orders(request: HTTPRequest, visit: Visit, pages: Pages) -> Response[str]:
     """List the customer's orders."""
     _known(visit)
-    found = await orders.mine(visit.api, request.query_params.get("cursor"))
+    found, who = await asyncio.gather(
+        orders.mine(visit.api, request.query_params.get("cursor")), accounts.me(visit.api)
+    )
     return await _draw(
-        visit, pages, "orders", orders=found["items"], next_cursor=found["next_cursor"]
+        visit, pages, "orders", who=who, orders=found["items"], next_cursor=found["next_cursor"]
     )
 
 
@@ -101,8 +105,8 @@ async def _again(
 async def show_addresses(visit: Visit, pages: Pages) -> Response[str]:
     """Show the address book."""
     _known(visit)
-    book = await accounts.addresses(visit.api)
-    return await _draw(visit, pages, "addresses", addresses=book, values={})
+    book, who = await asyncio.gather(accounts.addresses(visit.api), accounts.me(visit.api))
+    return await _draw(visit, pages, "addresses", who=who, addresses=book, values={})
 
 
 @post("/account/addresses", policy=ANYONE)
@@ -137,10 +141,12 @@ async def remove_address(address_id: Any, visit: Visit) -> Response[str]:
 async def show_messages(request: HTTPRequest, visit: Visit, pages: Pages) -> Response[str]:
     """Show the inbox."""
     _known(visit)
-    found = await accounts.inbox(visit.api, request.query_params.get("cursor"))
+    found, who = await asyncio.gather(
+        accounts.inbox(visit.api, request.query_params.get("cursor")), accounts.me(visit.api)
+    )
     return await _draw(
-        visit, pages, "messages", messages=found["items"], next_cursor=found["next_cursor"],
-        unread=found["unread"],
+        visit, pages, "messages", who=who, messages=found["items"], unread=found["unread"],
+        next_cursor=found["next_cursor"],
     )  # fmt: skip
 
 
@@ -160,9 +166,11 @@ async def mark_read(message_id: Any, visit: Visit) -> Response[str]:
 async def show_preferences(visit: Visit, pages: Pages) -> Response[str]:
     """Show what the customer is told, and how."""
     _known(visit)
-    items, version = await accounts.preferences(visit.api)
+    (items, version), who = await asyncio.gather(
+        accounts.preferences(visit.api), accounts.me(visit.api)
+    )
     return await _draw(
-        visit, pages, "notifications", version=version, kinds=domain.by_kind(items),
+        visit, pages, "notifications", who=who, version=version, kinds=domain.by_kind(items),
         channels=list(dict.fromkeys(one["channel"] for one in items)),
     )  # fmt: skip
 

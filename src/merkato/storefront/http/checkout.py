@@ -1,5 +1,7 @@
 """The checkout: one page, one form. What is bought is what was shown; else it says what changed."""
 
+import asyncio
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -26,11 +28,10 @@ async def show_checkout(
     request: Request[Any, Any, Any], visit: Visit, pages: Pages
 ) -> Response[str]:
     """Show the form, filled with what is known."""
-    cart = await carts.cart(visit)
+    cart, book = await asyncio.gather(carts.cart(visit), _book(visit))
     if cart is None or not cart["lines"]:
         return see_other("/cart")
     values = _known(cart)
-    book = await _book(visit)
     chosen = request.query_params.get("address")
     kept = next((one for one in book if one["id"] == chosen), None)
     if kept is None and not values.get("line1"):
@@ -105,7 +106,7 @@ def _changed(visit: Visit, pages: Pages, cart: dict[str, Any], form: dict[str, s
     now, shown = cart["totals"]["grand_minor"], form.get("expected", "")
     if shown == str(now):
         return None
-    if not shown.isdecimal():
+    if not re.fullmatch(r"[0-9]{1,13}", shown):
         return pages.text(visit, "checkout.cart_changed")
 
     def written(minor: int) -> str:

@@ -1,5 +1,7 @@
 """An order as its customer follows it, and what may be done about it."""
 
+import asyncio
+import re
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +25,9 @@ async def show_order(
     if token:
         visit.session.remember_order(str(order_id), token[:200])
         return see_other(f"/orders/{order_id}")
-    order = await orders.order(visit.api, str(order_id))
-    timeline = await orders.timeline(visit.api, str(order_id))
+    order, timeline = await asyncio.gather(
+        orders.order(visit.api, str(order_id)), orders.timeline(visit.api, str(order_id))
+    )
     return await pages.draw(
         visit, "order.html", timeline=timeline, fresh="fresh" in request.query_params,
         event=lambda what: _event(pages, visit, what), returnable=domain.returnable(order),
@@ -100,7 +103,7 @@ async def ask_return(order_id: UUID, visit: Visit, pages: Pages) -> Response[str
     lines = [
         {"line_no": int(name.removeprefix("line.")), "quantity": pieces, "reason": reason}
         for name, text in form.items()
-        if name.removeprefix("line.").isdecimal() and name.startswith("line.")
+        if re.fullmatch(r"line\.[0-9]{1,9}", name)
         and (pieces := domain.quantity(text, 0)) > 0
     ]  # fmt: skip
     if not lines:
@@ -121,7 +124,9 @@ async def order_again(order_id: UUID, visit: Visit, pages: Pages) -> Response[st
     for line in order["lines"]:
         try:
             await carts.add(visit, line["sku"], line["quantity"], order["currency"])
-        except Refusal:
+        except Refusal as refusal:
+            if refusal.status not in (404, 409, 422):
+                raise
             gone.append(line["title"])
     if gone:
         visit.notice(pages.text(visit, "order.again.gone", titles=", ".join(gone)), "bad")

@@ -116,11 +116,14 @@ async def product(slug: str, request: HTTPRequest, visit: Visit, pages: Pages) -
     related: list[dict[str, Any]] = []
     if found["categories"]:
         home_of = found["categories"][0]
-        trail = _trail(await pages.tree(visit), home_of["id"])
-        near = await catalogue.products(
-            visit.api, category=home_of["slug"], limit=RELATED_MAX + 1, locale=visit.locale,
-            currency=pages.currency,
+        tree, near = await asyncio.gather(
+            pages.tree(visit),
+            catalogue.products(
+                visit.api, category=home_of["slug"], limit=RELATED_MAX + 1, locale=visit.locale,
+                currency=pages.currency,
+            ),
         )  # fmt: skip
+        trail = _trail(tree, home_of["id"])
         related = [item for item in near["items"] if item["id"] != found["id"]]
         if len(related) < RELATED_MAX and len(trail) > 1:
             wider = await catalogue.products(
