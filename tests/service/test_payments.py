@@ -192,8 +192,11 @@ async def test_success_after_the_cancellation_goes_back(desk):
     order = placed(token="pm_standin_slow_700")
     await desk.hear(order)
     asking = asyncio.create_task(desk.ask())
-    await asyncio.sleep(0.3)
-    assert (await desk.row(order.order_id))["state"] == "sent"
+
+    async def under_way():
+        return (await desk.row(order.order_id))["state"] == "sent"
+
+    await harness.eventually(under_way)
     await desk.hear(cancelled(order))
     await asking
     await desk.has_moved(order.order_id, [("capture", 4599), ("refund", 4599)])

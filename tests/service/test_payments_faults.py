@@ -32,7 +32,12 @@ async def desk(new_database, outside):
 async def test_orders_wait_while_the_processor_does_not_answer(desk, outside, mode):
     order = placed()
     await outside.post("/standin/mode", {"mode": mode, "seconds": 2})
-    await asyncio.sleep(0.3)  # `refuse` closes the port shortly after
+
+    async def refuses():  # it closes the port shortly after
+        return not await outside.alive(outside.url)
+
+    if mode == "refuse":
+        await harness.eventually(refuses)
     await desk.hear(order)
     await desk.ask()
     row = await desk.row(order.order_id)
@@ -46,11 +51,14 @@ async def test_a_slow_answer_holds_up_nobody_else(desk):
     slow, quick = [placed(token="pm_standin_slow_900") for _ in range(5)], placed()
     await desk.hear(*slow)
     asking = asyncio.create_task(desk.ask())
-    await asyncio.sleep(0.2)
+
+    async def are(orders, state):
+        return {(await desk.row(order.order_id))["state"] for order in orders} == {state}
+
+    await harness.eventually(lambda: are(slow, "sent"))
     await desk.hear(quick)
-    await asyncio.sleep(0.4)
-    assert (await desk.row(quick.order_id))["state"] == "captured"
-    assert {(await desk.row(order.order_id))["state"] for order in slow} == {"sent"}
+    await harness.eventually(lambda: are([quick], "captured"))
+    assert await are(slow, "sent")
     await asking
 
 
@@ -108,9 +116,13 @@ async def test_answer_webhook_and_cancellation_race(desk):
 
     looking = [desk.alone.run_job("look-at-webhooks") for _ in range(3)]
     await asyncio.gather(desk.ask(), cancel(), desk.ask(), *looking)
-    await asyncio.sleep(0.5)
-    await desk.alone.run_job("look-at-webhooks")
-    await desk.ask()
+
+    async def decided():
+        await desk.alone.run_job("look-at-webhooks")
+        await desk.ask()
+        return not await desk.alone.fetch("select from operations where ask_at is not null")
+
+    await harness.eventually(decided, seconds=30)
     for n, order in enumerate(orders):
         row = await desk.row(order.order_id)
         kept = row["captured_minor"] - row["refunded_minor"]

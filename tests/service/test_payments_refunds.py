@@ -45,6 +45,16 @@ async def paid(desk, **changed):
     return order, (await desk.row(order.order_id))["id"]
 
 
+async def under_way(desk, order, kind):
+    """Wait until the provider is being asked to do that."""
+
+    async def sent():
+        found = await desk.operations(order.order_id)
+        return [one for one in found if (one["kind"], one["state"]) == (kind, "sent")]
+
+    await harness.eventually(sent)
+
+
 async def test_captured_at_shipment_less_what_was_credited(later):
     order, payment = await paid(later)
     assert await later.types() == ["PaymentAuthorised"]
@@ -57,8 +67,7 @@ async def test_captured_at_shipment_less_what_was_credited(later):
     part = await later.staff("POST", f"/payments/{payment}/captures", {"amount_minor": 3999})
     assert part.status == 409
     await later.hear(shipped(order), shipped(order))
-    await later.ask()
-    row = await later.row(order.order_id)
+    row = await later.settled(order.order_id, "captured")
     assert (row["captured_minor"], row["voided_minor"], row["state"]) == (4000, 599, "captured")
     assert await later.types() == ["PaymentAuthorised", "PaymentCaptured"]
     assert (await later.said())[-1].captured_total_minor == 4000
@@ -73,8 +82,8 @@ async def test_taking_off_what_was_left_to_ship_charges_the_rest(later):
     await later.hear(
         shipped(order, complete=False), credited(order, 1000, complete=True, kind="cancellation")
     )
-    await later.ask()
-    assert await later.moved(order.order_id) == [("capture", 3599)]
+    await later.has_moved(order.order_id, [("capture", 3599)])
+    await later.settled(order.order_id, "captured")
     assert await later.balance() == {"processor": 3599, "customer": -3599}
 
 
@@ -83,7 +92,7 @@ async def test_a_promise_of_which_all_was_credited_is_let_go(later):
     await later.hear(credited(order, 599))
     whole = credited(order, 4000, complete=True)
     await later.hear(whole)
-    await later.ask()
+    await later.settled(order.order_id, "voided")
     assert await later.types() == ["PaymentAuthorised", "PaymentVoided"]
     assert await later.moved(order.order_id) == []
     assert await later.balance() == {}
@@ -97,12 +106,11 @@ async def test_a_credit_waits_for_the_capture_under_way(later, outside):
     await outside.post("/standin/faults", fault)
     await later.hear(shipped(order))
     asking = asyncio.create_task(later.ask())
-    await asyncio.sleep(0.3)
+    await under_way(later, order, "capture")
     credit = credited(order, 600)
     await later.hear(credit)
     await asking
-    await later.ask()
-    assert await later.moved(order.order_id) == [("capture", 4599), ("refund", 600)]
+    await later.has_moved(order.order_id, [("capture", 4599), ("refund", 600)])
     [*_, refund] = await later.operations(order.order_id)
     assert refund["credit_id"] == credit.credit_id
     shown = (await later.staff("GET", f"/payments/{payment}")).json()
@@ -112,11 +120,10 @@ async def test_a_credit_waits_for_the_capture_under_way(later, outside):
 async def test_a_promise_is_given_back_with_the_order(later):
     order, _ = await paid(later)
     await later.hear(cancelled(order))
-    await later.ask()
+    await later.settled(order.order_id, "voided")
     assert await later.types() == ["PaymentAuthorised", "PaymentVoided"]
     assert await later.moved(order.order_id) == []
     assert await later.balance() == {}
-    assert (await later.row(order.order_id))["state"] == "voided"
 
 
 async def test_a_capture_under_way_when_the_order_ends_goes_back(later, outside):
@@ -125,11 +132,10 @@ async def test_a_capture_under_way_when_the_order_ends_goes_back(later, outside)
     await outside.post("/standin/faults", fault)
     await later.staff("POST", f"/payments/{payment}/captures", {})
     asking = asyncio.create_task(later.ask())
-    await asyncio.sleep(0.3)
+    await under_way(later, order, "capture")
     await later.hear(cancelled(order))
     await asking
-    await later.ask()
-    assert await later.moved(order.order_id) == [("capture", 4599), ("refund", 4599)]
+    await later.has_moved(order.order_id, [("capture", 4599), ("refund", 4599)])
     assert await later.balance() == {}
 
 
@@ -148,16 +154,19 @@ async def test_a_lost_answer_to_any_operation_acts_once(later, outside, kind, af
     order, payment = await paid(later)
     if kind == "refund":
         await later.staff("POST", f"/payments/{payment}/captures", {})
-        await later.ask()
+        await later.settled(order.order_id, "captured")
     await outside.post("/standin/faults", {"operation": kind, "fault": {"after": after}})
     if kind == "capture":
         asked = await later.staff("POST", f"/payments/{payment}/captures", {})
         assert asked.status == 202
     else:
         await later.hear(credited(order, 1000) if kind == "refund" else cancelled(order))
-    await later.ask()
-    states = {o["state"] for o in await later.operations(order.order_id)}
-    assert "unknown" in states
+
+    async def unknown():
+        await later.ask()
+        return "unknown" in {o["state"] for o in await later.operations(order.order_id)}
+
+    await harness.eventually(unknown)
 
     async def decided():
         await later.ask()
@@ -177,13 +186,12 @@ async def test_a_credit_is_refunded_once_and_named(desk):
     credit = credited(order, 2760)
     await desk.hear(credit)
     await desk.hear(credited(order, 2760, credit_id=credit.credit_id))  # told again
-    await desk.ask()
+    await desk.has_moved(order.order_id, [("capture", 4599), ("refund", 2760)])
     [*_, refund] = await desk.operations(order.order_id)
     shown = (await desk.staff("GET", f"/refunds/{refund['id']}")).json()
     assert (shown["state"], shown["amount_minor"], shown["credit_id"]) == (
         "succeeded", 2760, str(credit.credit_id),
     )  # fmt: skip
-    assert await desk.moved(order.order_id) == [("capture", 4599), ("refund", 2760)]
     [event] = [e for e in await desk.said() if type(e).__name__ == "PaymentRefunded"]
     assert (event.refund_id, event.refunded_total_minor) == (refund["id"], 2760)
     assert event.credit_id == credit.credit_id
@@ -203,9 +211,9 @@ async def test_what_was_cancelled_names_its_credit(desk):
     order, _ = await paid(desk)
     first, last = credited(order, 599), uuid4()
     await desk.hear(first)
-    await desk.ask()
+    await desk.has_moved(order.order_id, [("capture", 4599), ("refund", 599)])
     await desk.hear(cancelled(order, last))
-    await desk.ask()
+    await desk.has_moved(order.order_id, [("capture", 4599), ("refund", 599), ("refund", 4000)])
     found = [o["credit_id"] for o in await desk.operations(order.order_id) if o["kind"] == "refund"]
     assert found == [first.credit_id, last]
     assert await desk.balance() == {}

@@ -44,8 +44,17 @@ async def give(users, email, role, token=None):
 
 async def followed(alone):
     """What following once tells the service of roles."""
-    task = asyncio.create_task(access.follow(alone.db, alone.resources.tokens))
-    await asyncio.sleep(0.2)
+    told, tokens = asyncio.Event(), alone.resources.tokens
+
+    class Told:
+        refuse = tokens.refuse
+
+        def know_roles(self, known):
+            tokens.know_roles(known)
+            told.set()
+
+    task = asyncio.create_task(access.follow(alone.db, Told()))
+    await told.wait()
     task.cancel()
 
 
