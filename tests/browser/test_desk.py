@@ -207,6 +207,10 @@ async def test_the_desk_on_a_phone(shop, visitor):
                      "/admin/t/topics"):  # fmt: skip
             await page.goto(path)
             assert await page.evaluate(WIDTH) <= 0, f"{path} is too wide"
+        await page.set_viewport_size({"width": 1024, "height": 800})
+        for path in ("/admin/t/payments", "/admin/t/refunds", "/admin/t/ledger"):
+            await page.goto(path)
+            assert await page.evaluate(WIDTH) <= 0, f"{path} is too wide"
         await page.goto(f"/admin/orders/{order_id}")
         await page.get_by_role("button", name="Ship", exact=True).click()
         await said(page, "Shipped; the customer is told.")

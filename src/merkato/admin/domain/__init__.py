@@ -11,7 +11,8 @@ from merkato.contracts.permissions import ROLES
 class Column(msgspec.Struct, frozen=True):
     """A column: the member of an item it shows, its heading, and how it is written.
 
-    kinds: text, money (minor units of the item's currency), time, state, flag.
+    kinds: text, money (minor units of the item's currency), time, state, flag, id (its beginning
+    is shown), words (of a program, such as on_account).
     """
 
     name: str
@@ -116,9 +117,10 @@ TABLES = {
             slug="payments", title="Payments", path="/api/v1/payments",
             link="/admin/orders/{order_id}#payment",
             columns=(
-                _c("order_id", "Order"), _c("created_at", "Since", "time"), _c("method", "Method"),
-                _c("state", "State", "state"), _c("amount_minor", "Amount", "money"),
-                _c("captured_minor", "Taken", "money"), _c("refunded_minor", "Sent back", "money"),
+                _c("order_id", "Order", "id"), _c("created_at", "Since", "time"),
+                _c("method", "Method", "words"), _c("state", "State", "state"),
+                _c("amount_minor", "Amount", "money"), _c("captured_minor", "Taken", "money"),
+                _c("refunded_minor", "Sent back", "money"),
             ),
             filters=(Filter("state", "State", PAYMENT_STATES), Filter("order_id", "Order id"),
                      Filter("since", "Since", kind="day")),
@@ -131,9 +133,9 @@ TABLES = {
             slug="refunds", title="Refunds", path="/api/v1/refunds",
             link="/admin/orders/{order_id}#payment",
             columns=(
-                _c("order_id", "Order"), _c("created_at", "Wanted", "time"),
-                _c("method", "Method"), _c("state", "State", "state"),
-                _c("amount_minor", "Amount", "money"), _c("reason", "Why"),
+                _c("order_id", "Order", "id"), _c("created_at", "Wanted", "time"),
+                _c("method", "Method", "words"), _c("state", "State", "state"),
+                _c("amount_minor", "Amount", "money"), _c("reason", "Why", "words"),
             ),
             filters=(Filter("state", "State", REFUND_STATES),),
             shortcuts=(("All", ""), ("Failed", "state=failed"), ("Unknown", "state=unknown")),
@@ -141,9 +143,10 @@ TABLES = {
         ),
         Table(
             slug="ledger", title="Ledger", path="/api/v1/ledger",
+            link="/admin/orders/{order_id}#payment",
             columns=(
-                _c("posted_at", "When", "time"), _c("account", "Account"),
-                _c("amount_minor", "Amount", "money"), _c("order_id", "Order"),
+                _c("order_id", "Order", "id"), _c("posted_at", "When", "time"),
+                _c("account", "Account"), _c("amount_minor", "Amount", "money"),
             ),
             filters=(Filter("account", "Account", ("receivable", "customer", "processor", "bank")),
                      Filter("order_id", "Order id")),
