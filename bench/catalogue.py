@@ -184,6 +184,7 @@ def kinds(goods: Goods, categories: list[str]) -> dict[str, Callable[[], str]]:
         "search, mistyped": lambda: f"q={typo()}",
         "facets of a category": lambda: f"category={dice.choice(categories)}&facets=true",
         "facets of a search": lambda: f"q={goods.some(1)[0]}&facets=true",
+        "facets of two words": lambda: f"q={'+'.join(goods.some(2))}&facets=true",
         "facets of everything": lambda: "facets=true",
     }
 

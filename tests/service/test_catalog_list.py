@@ -5,6 +5,7 @@ import pytest_asyncio
 from harness import alone, user_token
 
 from merkato.catalog.service import service
+from merkato.catalog.store import listing
 from merkato.chassis.http import encode_cursor
 from merkato.config import Config
 from merkato.contracts.inventory import StockChanged
@@ -310,3 +311,78 @@ async def test_categories_count_what_is_below_them(catalog):
         }, query  # fmt: skip
         assert found["total"] == (1 if query == "category=mugs" else 2)
     assert {one["parent_id"] for one in found["category"]} == {None, kitchen}
+
+
+async def test_few_products_of_a_filter_are_sorted_by_price(catalog):
+    """The same pages as of all products, though these are sorted, not read by price."""
+    for n in range(7):
+        await add(catalog, f"P {n}", minor=None if n == 3 else 100 + n % 4, attributes={"in": True})
+    await add(catalog, "Other", minor=1)
+
+    async def pages(query):
+        seen, cursor = [], ""
+        while cursor is not None:
+            more = f"&cursor={cursor}" if cursor else ""
+            page = await catalog.request("GET", f"{PRODUCTS}?limit=2&{query}{more}")
+            assert page.status == 200, page
+            seen += [item["title"] for item in page.json()["items"]]
+            cursor = page.json()["next_cursor"]
+        return seen
+
+    for sort in ("price", "-price"):
+        everything = [title for title in await pages(f"sort={sort}") if title != "Other"]
+        assert await pages(f"sort={sort}&attr.in=true") == everything
+        assert await pages(f"sort={sort}&attr.in=true&min_price=102") == [
+            title for title in everything if title in ("P 2", "P 6")
+        ]
+
+
+async def test_filters_hold_for_what_was_changed(catalog):
+    """What stands beside the words of a product follows it."""
+    body = {"texts": {"en": {"title": "Kitchen"}}}
+    kitchen = (await catalog.request("POST", "/api/v1/categories", body, token=STAFF)).json()["id"]
+    product = await add(catalog, "Mug", attributes={"colour": "moss"})
+    path = f"{PRODUCTS}/{product['id']}"
+
+    async def change(version, **patch):
+        answer = await catalog.request(
+            "PATCH", path, patch, token=STAFF, headers={"If-Match": f'"v{version}"'}
+        )
+        assert answer.status == 200, answer
+
+    assert await found(catalog, "mug", "&attr.colour=moss") == {"Mug"}
+    await change(1, attributes={"colour": "sand"}, categories=[kitchen])
+    assert await found(catalog, "mug", "&attr.colour=moss") == set()
+    assert await found(catalog, "mug", "&attr.colour=sand&category=kitchen") == {"Mug"}
+    assert await titles(catalog, "attr.colour=sand&category=kitchen") == ["Mug"]
+    await change(2, status="archived")
+    assert await found(catalog, "mug") == set()
+
+
+async def test_the_best_of_a_search_come_first_on_every_page(catalog):
+    for n in range(4):
+        await add(catalog, f"Spoon {n}", description="A kettle of fish, kettle, kettle, kettle.")
+        await add(catalog, f"Green kettle {n}", de=f"Kettle {n}")
+    await add(catalog, "Kettle")
+    seen, cursor = [], ""
+    while cursor is not None:
+        query = "q=kettle&limit=2&locale=de" + (f"&cursor={cursor}" if cursor else "")
+        page = (await catalog.request("GET", f"{PRODUCTS}?{query}")).json()
+        seen += [item["title"] for item in page["items"]]
+        cursor = page["next_cursor"]
+    assert seen[0] == "Kettle"
+    assert {title[:6] for title in seen[1:5]} == {"Kettle"}
+    assert {title[:5] for title in seen[5:]} == {"Spoon"}
+    assert len(seen) == len(set(seen)) == 9
+
+
+async def test_facets_of_a_large_search_count_the_best(catalog, monkeypatch):
+    monkeypatch.setattr(listing, "FACET_HITS", 2)
+    for n in range(3):
+        await add(catalog, f"Cup {n}", attributes={"n": n})
+    one = await facets(catalog, "q=cup")
+    assert (one["capped"], one["total"], len(one["attributes"]["n"])) == (True, 2, 2)
+    two = await facets(catalog, "q=cup&attr.n=1")
+    assert (two["capped"], two["total"]) == (True, 1)  # what else `n` may be: too many
+    assert not (await facets(catalog, "q=1+cup"))["capped"]
+    assert not (await facets(catalog))["capped"]

@@ -18,6 +18,7 @@ from merkato.catalog.domain.products import (
 from merkato.catalog.domain.words import checked_texts
 from merkato.catalog.store import price_lists
 from merkato.catalog.store import products as store
+from merkato.catalog.store import texts as text_store
 from merkato.chassis.db import Tx
 from merkato.chassis.outbox import say
 from merkato.chassis.tokens import Caller
@@ -197,7 +198,7 @@ async def write(tx: Tx, caller: Caller | None, changes: Sequence[Change]) -> Non
     await store.insert(tx, [one.after for one in changes if one.before is None])
     await store.update(tx, [one.after for one in changes if one.before is not None])
     texts = [one.after for one in changes if one.texts_differ]
-    if texts and (taken := await store.replace_texts(tx, texts)):
+    if texts and (taken := await text_store.replace(tx, texts)):
         raise StateConflict(f"Another product has the slug {taken[1]} in {taken[0]}.")
     moved = [one.after for one in changes if one.categories_differ]
     if moved and not await store.replace_categories(tx, moved):

@@ -11,15 +11,14 @@ from merkato.catalog.store import listing as store
 from merkato.catalog.store.listing import Asked, Facets, Wanted
 from merkato.chassis.db import Database
 
-DEAR_S = 0.05  # an answer that took longer is given again …
-FRESH_FACTOR = 50.0  # … for so many times what it took to count, …
-FRESH_MAX_S = 30.0  # … but no longer
+MANY = 100  # an answer that counted so many products is given again …
+FRESH_S = 30.0  # … for so long
 KEPT_MAX = 500  # answers
-AT_ONCE = 2  # different questions counted at the same time
+AT_ONCE = 4  # different questions counted at the same time
 
 
 class Counts:
-    """The facets of lists. Those of a large shop take long to count, and change little."""
+    """The facets of lists. Those of many products take long to count, and change little."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -27,13 +26,14 @@ class Counts:
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, wanted: Wanted) -> Facets:
-        """Count what the products have that fit; up to 30 s old where counting takes long."""
+        """Count what the products have that fit; up to 30 s old where they are many."""
         parts = [await self._part(one) for one in store.asked(wanted)]
         attributes = {
             name: values for part in parts for name, values in part.get("attributes", {}).items()
         }
         whole = {name: value for part in parts for name, value in part.items()}
-        return msgspec.convert({**whole, "attributes": attributes}, Facets)
+        capped = any(part["capped"] for part in parts)
+        return msgspec.convert({**whole, "attributes": attributes, "capped": capped}, Facets)
 
     async def _part(self, asked: Asked) -> dict[str, Any]:
         key = msgspec.msgpack.encode(asked)
@@ -50,15 +50,12 @@ class Counts:
     async def _count(self, key: bytes, asked: Asked) -> dict[str, Any]:
         try:
             async with self._room, self._db.reading() as tx:
-                began = time.monotonic()
                 found = await store.facets(tx, asked)
         except BaseException:
             self._kept.pop(key, None)
             raise
-        now = time.monotonic()
-        if now - began < DEAR_S:
+        if found["counted"] < MANY:
             self._kept.pop(key, None)
         elif key in self._kept:
-            fresh_s = min(FRESH_FACTOR * (now - began), FRESH_MAX_S)
-            self._kept[key] = (now + fresh_s, self._kept[key][1])
+            self._kept[key] = (time.monotonic() + FRESH_S, self._kept[key][1])
         return found

@@ -8,7 +8,13 @@ import msgspec
 from litestar import Request, get
 from litestar.params import Parameter
 
-from merkato.catalog.domain.words import corrected_query, language, search_query, search_words
+from merkato.catalog.domain.words import (
+    corrected_query,
+    distance,
+    language,
+    search_query,
+    search_words,
+)
 from merkato.catalog.http.counts import Counts
 from merkato.catalog.http.pages import CurrencyParam, LocaleParam, Shop
 from merkato.catalog.http.products import PRODUCTS
@@ -28,6 +34,7 @@ KNOWN = {
 ATTRIBUTE = "attr."
 ATTRIBUTES_MAX = 10  # filters by attribute in one request
 LIKE_MAX = 20  # words looked at instead of one that nobody uses
+NEAR_MAX = 100  # the same, of those that may be one stroke away
 Amount = Annotated[int | None, Parameter(ge=0, le=AMOUNT_MAX)]  # minor units of the currency
 
 
@@ -116,7 +123,9 @@ async def _corrected(tx: Tx, asked: Sequence[str], wanted: Wanted) -> Wanted | N
     for word in dict.fromkeys(asked):
         alone = msgspec.structs.replace(wanted, search=search_query([word]))
         if not await store.finds(tx, alone):
-            like[word] = await store.like_words(tx, word, LIKE_MAX)
+            like[word] = await store.near_words(tx, word, NEAR_MAX)
+            if not any(distance(word, other) == 1 for other in like[word]):
+                like[word] = await store.like_words(tx, word, LIKE_MAX)
     query, meant = corrected_query(asked, like)
     if meant == " ".join(asked):
         return None

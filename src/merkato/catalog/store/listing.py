@@ -1,7 +1,7 @@
 """Statements that list products on sale, a page at a time in each order, and count what they have.
 
 A page goes on behind (place, id) of the last product shown, so that products that come
-meanwhile neither hide nor repeat one. The statements are made by functions of schema/0004.
+meanwhile neither hide nor repeat one. The statements are made by functions of schema/0007.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,10 @@ import msgspec
 from merkato.chassis.db import Row, Tx
 from merkato.contracts.values import Money
 
-CANDIDATES = 240  # products weighed by a search: those whose title fits first
+CANDIDATES = 240  # products weighed by a search: of those whose title fits, and of the others
 FACET_NAMES = 50  # attributes that are counted, the most frequent first
 FACET_VALUES = 100  # values that are counted of each
+FACET_HITS = 500  # products of a search that are counted, the best first
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,9 +112,11 @@ class Facets(msgspec.Struct, frozen=True, kw_only=True):
     """How many of the products that fit have what.
 
     The values of a filter are counted as if that filter were not set; `total` counts with all.
+    `capped`: a search found more than 500; it is the best 500 that were counted.
     """
 
     total: int
+    capped: bool
     category: list[CategoryCount]
     price: PriceRange
     in_stock: StockCount
@@ -134,15 +137,27 @@ async def listed(
     return await tx.fetch(LISTED, wanted, sort, behind, product_id, most, CANDIDATES)
 
 
-FACETS = "select facets($1, $2, $3, $4, $5, $6)"
+FACETS = "select facets($1, $2, $3, $4, $5, $6, $7)"
 
 
 async def facets(tx: Tx, asked: Asked) -> dict[str, Any]:
-    """Count some facets of the products that fit; gives those fields of Facets."""
+    """Count some facets of the products that fit; gives those fields of Facets.
+
+    Beside them `counted`, how many products, and `capped`, whether there are more.
+    """
     found: dict[str, Any] = await tx.fetchval(
-        FACETS, asked.wanted, asked.which, asked.only, asked.left_out, FACET_NAMES, FACET_VALUES
-    )
-    return {name: found[name] for name in asked.which}
+        FACETS, asked.wanted, asked.which, asked.only, asked.left_out, FACET_NAMES, FACET_VALUES,
+        FACET_HITS,
+    )  # fmt: skip
+    return {name: found[name] for name in ("counted", "capped", *asked.which)}
+
+
+NEAR_WORDS = "select word from words where shortened && shortened($1) order by word limit $2"
+
+
+async def near_words(tx: Tx, word: str, most: int) -> list[str]:
+    """List words of titles that may be one stroke away: a letter more, less, other or exchanged."""
+    return [row["word"] for row in await tx.fetch(NEAR_WORDS, word, most)]
 
 
 LIKE_WORDS = "select word from like_words($1, $2)"
@@ -153,7 +168,7 @@ async def like_words(tx: Tx, word: str, most: int) -> list[str]:
     return [row["word"] for row in await tx.fetch(LIKE_WORDS, word, most)]
 
 
-FINDS = "select exists (select from product_texts where living and search @@ search_query($1))"
+FINDS = "select exists (select from product_texts where on_sale and search @@ search_query($1))"
 
 
 async def finds(tx: Tx, wanted: Wanted) -> bool:

@@ -1,6 +1,5 @@
-"""Statements that keep products, their texts, variants and prices."""
+"""Statements that keep products, their variants and prices."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -14,11 +13,9 @@ from merkato.catalog.domain.products import (
     lowest_prices,
     shown_image,
 )
-from merkato.catalog.domain.words import language, words
+from merkato.catalog.store import texts
 from merkato.chassis.db import Tx
 from merkato.contracts.catalog import Price
-
-WORD_MAX = 40  # letters; longer words of titles are not what typing mistakes are corrected to
 
 
 async def lock(tx: Tx, product_ids: Sequence[UUID]) -> dict[UUID, Product]:
@@ -66,20 +63,21 @@ async def product_of(tx: Tx, sku: str) -> UUID | None:
 
 
 INSERT = """
-insert into products (id, status, options, attributes, metadata, published_at)
+insert into products (id, status, options, attributes, metadata, published_at, categories)
 select id, status, options, attributes, metadata,
-       case when status = 'active' then clock_timestamp() end
-  from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[])
-       p(id, status, options, attributes, metadata)
+       case when status = 'active' then clock_timestamp() end,
+       array(select jsonb_array_elements_text(categories)::uuid)
+  from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::jsonb[])
+       p(id, status, options, attributes, metadata, categories)
 """
 
 
 async def insert(tx: Tx, products: Sequence[Product]) -> None:
-    """Keep new products, without their texts, categories and variants."""
+    """Keep new products, without their texts and variants; categories go into their table too."""
     await tx.execute(
         INSERT, [p.id for p in products], [p.status for p in products],
         [p.options for p in products], [p.attributes for p in products],
-        [p.metadata for p in products],
+        [p.metadata for p in products], [p.categories for p in products],
     )  # fmt: skip
 
 
@@ -87,9 +85,11 @@ UPDATE = """
 update products p set status = n.status, options = n.options, attributes = n.attributes,
        metadata = n.metadata, version = n.version, changed_at = clock_timestamp(),
        published_at = coalesce(p.published_at,
-                               case when n.status = 'active' then clock_timestamp() end)
-  from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::bigint[])
-       n(id, status, options, attributes, metadata, version)
+                               case when n.status = 'active' then clock_timestamp() end),
+       categories = array(select jsonb_array_elements_text(n.categories)::uuid)
+  from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::bigint[],
+              $7::jsonb[])
+       n(id, status, options, attributes, metadata, version, categories)
  where p.id = n.id
 """
 
@@ -100,83 +100,9 @@ async def update(tx: Tx, products: Sequence[Product]) -> None:
         UPDATE, [p.id for p in products], [p.status for p in products],
         [p.options for p in products], [p.attributes for p in products],
         [p.metadata for p in products], [p.version for p in products],
+        [p.categories for p in products],
     )  # fmt: skip
-
-
-async def replace_texts(tx: Tx, products: Sequence[Product]) -> tuple[str, str] | None:
-    """Keep the texts of products. Gives a (locale, slug) that a living product has, if any."""
-    await _remember_slugs(tx, products)
-    await _drop_texts(tx, [product.id for product in products])
-    return await _add_texts(tx, products)
-
-
-REMEMBER_SLUGS = """
-insert into old_slugs (slug, locale, product_id)
-select t.slug, t.locale, t.product_id
-  from unnest($1::uuid[], $2::jsonb[]) n(id, slugs) join product_texts t on t.product_id = n.id
- where not n.slugs ? t.slug order by t.slug, t.locale
-on conflict (slug, locale) do update
-   set product_id = excluded.product_id, ended_at = excluded.ended_at
-"""
-
-
-async def _remember_slugs(tx: Tx, products: Sequence[Product]) -> None:
-    slugs = [tuple(text.slug for text in product.texts.values()) for product in products]
-    await tx.execute(REMEMBER_SLUGS, [product.id for product in products], slugs)
-
-
-DROP_TEXTS = "delete from product_texts where product_id = any($1)"
-
-
-async def _drop_texts(tx: Tx, product_ids: Sequence[UUID]) -> None:
-    await tx.execute(DROP_TEXTS, product_ids)
-
-
-ADD_TEXTS = """
-insert into product_texts
-       (product_id, locale, title, description, slug, living, sort_title, search)
-select product_id, locale, title, description, slug, living, words_a,
-       setweight(to_tsvector('simple', words_a), 'A')
-         || setweight(to_tsvector(config::regconfig, words_a), 'A')
-         || setweight(to_tsvector('simple', words_d), 'D')
-         || setweight(to_tsvector(config::regconfig, words_d), 'D')
-  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::text[],
-              $8::text[], $9::text[])
-       t(product_id, locale, title, description, slug, living, config, words_a, words_d)
- order by slug, locale
-on conflict do nothing returning locale, slug
-"""
-
-
-async def _add_texts(tx: Tx, products: Sequence[Product]) -> tuple[str, str] | None:
-    every = [
-        (product, locale, text) for product in products for locale, text in product.texts.items()
-    ]
-    titles = [" ".join(words(text.title)) for _, _, text in every]
-    rows = await tx.fetch(
-        ADD_TEXTS, [product.id for product, _, _ in every], [locale for _, locale, _ in every],
-        [text.title for _, _, text in every], [text.description for _, _, text in every],
-        [text.slug for _, _, text in every], [p.status != "archived" for p, _, _ in every],
-        [language(locale) for _, locale, _ in every], titles,
-        [" ".join(words(text.description)) for _, _, text in every],
-    )  # fmt: skip
-    await _add_words(tx, titles)
-    left = Counter((locale, text.slug or "") for _, locale, text in every)
-    left.subtract((row["locale"], row["slug"]) for row in rows)
-    return next(iter(+left), None)
-
-
-ADD_WORDS = """
-insert into words
-select w, trigrams(w) from unnest($1::text[]) w
- where not exists (select from words k where k.word = w) order by w
-on conflict do nothing
-"""
-
-
-async def _add_words(tx: Tx, titles: Sequence[str]) -> None:
-    found = {word for title in titles for word in title.split()}
-    await tx.execute(ADD_WORDS, sorted(word for word in found if len(word) <= WORD_MAX))
+    await texts.file(tx, [p.id for p in products])
 
 
 DROP_CATEGORIES = "delete from product_categories where product_id = any($1)"
@@ -363,7 +289,11 @@ async def _add_offers(tx: Tx, offers: Sequence[tuple[UUID, str, int]]) -> None:
     )  # fmt: skip
 
 
-SHOW_STOCK = "update products set in_stock = stock_level(id) where id = any($1)"
+SHOW_STOCK = """
+update products p set in_stock = n.level
+  from (select id, stock_level(id) as level from products where id = any($1)) n
+ where n.id = p.id and p.in_stock <> n.level
+"""
 
 
 async def show_stock(tx: Tx, product_ids: Sequence[UUID]) -> None:

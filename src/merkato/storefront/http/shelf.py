@@ -89,6 +89,7 @@ async def _list(
         next_page=f"{action}?{urlencode([*kept, ('cursor', cursor)])}" if cursor else None,
         first_page="cursor" not in asked, first_url=f"{action}?{urlencode(kept)}",
         facets=facets.attributes(counted, kept, visit.locale), total=counted.get("total"),
+        capped=counted.get("capped"),
         prices=counted.get("price"), stocked=(counted.get("in_stock") or {}).get("yes"),
         chosen=facets.chosen(kept, action, visit.locale), corrected=found.get("corrected"),
         below=facets.below(counted, values.pop("below", None)), **values,
