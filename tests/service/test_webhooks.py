@@ -1,6 +1,7 @@
 """Webhooks: signed, in order when asked, from any point, nothing lost."""
 
 import asyncio
+import random
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -21,6 +22,7 @@ from webhook_desk import (
 )
 
 from merkato import topology
+from merkato.broker.store import log, webhooks
 from merkato.config import Config
 from merkato.contracts.trail import ActionNoted
 
@@ -251,3 +253,49 @@ async def test_without_a_key_no_secret_is_kept(new_database, receiver):
         refused = await broker.request("POST", PATH, {"url": receiver.url}, token=ADMIN)
         assert refused.status == 503
         assert "broker.secret_keys" in refused.json()["detail"]
+
+
+OLDER_DAYS = """
+do $$ begin
+    for back in 1..3 loop
+        execute format('create table log_older_%s partition of log for values from (%s) to (%s)',
+            back, ((day - back) * 86400000) << 20, ((day - back + 1) * 86400000) << 20)
+           from (select extract(epoch from now())::bigint / 86400 as day) today;
+    end loop;
+end $$
+"""
+
+
+async def test_endpoints_change_while_a_log_of_days_becomes_deliveries(broker, receiver):
+    """PostgreSQL 18.4 crashes where a statement prunes partitions and finds a row changed."""
+    async with broker.db.transaction() as tx:
+        await tx.execute(OLDER_DAYS)
+    ids = [await subscribe(broker, receiver) for _ in range(20)]
+    end, said = asyncio.get_running_loop().time() + 5, 0
+
+    def going_on():
+        return asyncio.get_running_loop().time() < end
+
+    async def change():
+        while going_on():
+            async with broker.db.transaction() as tx:
+                await tx.execute("update subscriptions set version = version + 1 "
+                                 "where id = $1", random.choice(ids))  # fmt: skip
+
+    async def say():
+        nonlocal said
+        while going_on():
+            said += 1
+            await broker.hear(stock(said))
+
+    async def fan_out(plans):
+        while going_on():
+            async with broker.db.transaction() as tx:
+                await tx.execute(f"set local plan_cache_mode = {plans}")
+                await webhooks.fan_out(tx, await log.head(tx), 5_000, 200)
+
+    await asyncio.gather(change(), change(), say(), fan_out("auto"),
+                         fan_out("force_generic_plan"))  # fmt: skip
+    await broker.run_job("fan-out")
+    [row] = await broker.fetch("select count(*) as made from deliveries")
+    assert row["made"] == said * len(ids)
