@@ -28,6 +28,7 @@ from uuid import uuid4
 import aiohttp
 import asyncpg
 import msgspec
+from gauges import Gauges
 from receivers import Receivers
 from report import Floor, console
 from shop import Shop, running
@@ -35,7 +36,7 @@ from shop import Shop, running
 from merkato.chassis.http import encode_cursor
 
 SECONDS = 30.0
-CHECKOUT_S = 12.0  # of one turn; there are four
+CHECKOUT_S = 12.0  # of one turn; there are eight
 EVENTS_PER_S = 20.0
 ORDERS_PER_S = 50.0
 CUSTOMERS = 40  # each may have 20 orders that wait for their verdict
@@ -173,9 +174,11 @@ def p99_ms(seconds: list[float]) -> float:
 
 async def webhooks(bench: Bench) -> None:
     """Say events at a fixed rate to 20 receivers; tell how fast the healthy ones had them."""
-    ids = await bench.subscribed()
+    ids, gauges = await bench.subscribed(), Gauges(bench.shop)
+    before = gauges.cpu()
     said = await bench.client.say_for(SECONDS)
     await asyncio.sleep(3)
+    used = {name: s - before.get(name, 0.0) for name, s in gauges.cpu().items()}
     healthy = await bench.receivers.told("healthy")
     late = [seconds for one in healthy for seconds in one.late_s]
     [flapping] = await bench.receivers.told("flapping")
@@ -186,9 +189,11 @@ async def webhooks(bench: Bench) -> None:
         f"{max(late) * 1000:.0f} ms; {complete} of {len(healthy)} had all, "
         f"{sum(one.copies for one in healthy)} copies; the flapping one had {flapping.ids}"
     )
+    each = {name: s * 1000 / sum(one.ids for one in healthy) for name, s in sorted(used.items())}
+    spent = ", ".join(f"{name} {ms:.2f}" for name, ms in each.items() if ms >= 0.01)
+    console.print(f"  CPU ms for each of these deliveries: {spent}")
     bench.floor("healthy receivers had all", f"{complete}", complete == len(healthy))
-    found = p99_ms(late)
-    bench.floor("healthy p99 ≤ 2 s", f"{found:.0f} ms", found <= HEALTHY_P99_S * 1000)
+    bench.floor("healthy p99 ≤ 2 s", f"{p99_ms(late):.0f} ms", p99_ms(late) <= HEALTHY_P99_S * 1000)
     await bench.explained("webhooks", ids, said)
     await bench.unsubscribed(ids)
 
@@ -197,10 +202,8 @@ async def open_for_business(bench: Bench) -> None:
     """Put something on the shelf that does not run out, and let customers log in."""
     client, bench.sku = bench.client, f"BENCH-{uuid4().hex[:8]}"
     row = {"sku": bench.sku, "prices": [{"currency": "EUR", "amount_minor": 1000}]}
-    texts = {"en": {"title": bench.sku}}
-    await client(
-        "POST", "/api/v1/products", {"status": "active", "texts": texts, "variants": [row]}
-    )
+    goods = {"status": "active", "texts": {"en": {"title": "Bench"}}, "variants": [row]}
+    await client("POST", "/api/v1/products", goods)
     await client("PUT", f"/api/v1/stock/{bench.sku}", {"on_hand": 1_000_000})
     for n in range(CUSTOMERS):
         who = {"email": f"{n}-{uuid4().hex[:8]}@merkato.example", "password": PASSWORD}
@@ -242,7 +245,7 @@ async def checkouts(bench: Bench) -> None:
     """Compare the checkout without and with 20 receivers of what is said meanwhile, in turns."""
     await checkout(bench, 5)
     found: dict[bool, list[list[float]]] = {False: [], True: []}
-    for turn in range(4):
+    for turn in range(8):
         ids = await bench.subscribed() if turn % 2 else []
         (took, statuses), _ = await asyncio.gather(
             checkout(bench, CHECKOUT_S), bench.client.say_for(CHECKOUT_S)
@@ -290,9 +293,8 @@ async def burst(bench: Bench) -> None:
         f"{sum(one.copies for one in healthy)} copies); meanwhile {statuses.total():,} orders at "
         f"{ORDERS_PER_S:.0f}/s: {refused} refused {dict(statuses)}, p99 {p99_ms(took):.0f} ms"
     )
-    worked_off = all(one.ids == BURST for one in healthy)
     fewest = min(one.ids for one in healthy)
-    bench.floor(f"burst of {BURST:,} worked off", f"{fewest:,} at the last one", worked_off)
+    bench.floor(f"burst of {BURST:,} worked off", f"{fewest:,} at the last one", fewest == BURST)
     bench.floor("no checkout refused meanwhile", f"{refused} of {statuses.total():,}", refused == 0)
     await bench.explained("burst", ids, BURST)
     await bench.unsubscribed(ids)
@@ -316,8 +318,8 @@ async def read_log(bench: Bench) -> None:
             cursor = f"&after={answer.headers['Next-Cursor']}"
     rate = read / (time.perf_counter() - began)
     console.print(f"log: {read:,} events ({size / 1e6:.0f} MB) by cursor: {rate:,.0f}/s")
-    floor = f"{READ_EVENTS:,} events read by cursor ≥ {READ_PER_S:,}/s"
-    bench.floor(floor, f"{rate:,.0f}/s", rate >= READ_PER_S and read >= READ_EVENTS)
+    holds = rate >= READ_PER_S and read >= READ_EVENTS
+    bench.floor(f"{READ_EVENTS:,} events read ≥ {READ_PER_S:,}/s", f"{rate:,.0f}/s", holds)
 
 
 async def replay(bench: Bench) -> None:

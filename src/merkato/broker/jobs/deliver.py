@@ -25,7 +25,7 @@ from merkato.chassis.db import Row
 from merkato.chassis.failpoints import reach
 from merkato.chassis.http import encode_cursor
 from merkato.chassis.service import Resources
-from merkato.chassis.telemetry import DELIVERIES, give_way
+from merkato.chassis.telemetry import DELIVERIES, Load, give_way
 from merkato.chassis.vault import Vault
 
 log = structlog.get_logger()
@@ -35,7 +35,8 @@ PER_QUICK_ENDPOINT = 24  # … and to one …
 QUICK_MS = 100  # … whose last answer came sooner
 PROBES = 1  # the same, while its breaker is about to close or open
 LOOK_S = 0.5  # retries that fall due are seen so soon
-LEAST_S = 0.02  # between two claims
+LEAST_S = 0.05  # between two claims, and two settlements: what comes meanwhile goes together
+APART_S = 0.002  # from one send to the next while requests wait in this process
 TYPE = "application/cloudevents+json; charset=utf-8"
 
 
@@ -62,7 +63,7 @@ class Dispatcher:
                     for outgoing, endpoint in claimed:
                         self._under_way[endpoint["id"]] += 1
                         tasks.create_task(self._deliver(outgoing, endpoint))
-                        await asyncio.sleep(0)  # requests have their turn between any two
+                        await asyncio.sleep(APART_S if Load.in_flight else 0)
                     await asyncio.sleep(LEAST_S)
                     if not claimed:
                         with suppress(TimeoutError):
@@ -139,4 +140,5 @@ class Dispatcher:
     async def _settle(self, verdicts: Sequence[Verdict]) -> list[None]:
         async with self._db.transaction() as tx:
             await actions.settle(tx, verdicts, datetime.now(UTC))
+        await asyncio.sleep(LEAST_S)
         return [None] * len(verdicts)

@@ -10,7 +10,7 @@ from merkato.chassis.service import Resources
 
 PAGE = 200  # events looked at for each endpoint in one turn
 WAITING_MAX = 5_000  # deliveries that wait for one endpoint; the log keeps the rest
-PACE_S = 0.03  # what is logged within this becomes deliveries together
+PACE_S = 0.1  # what is logged within this becomes deliveries together
 REST = 2  # times as long as a turn took is rested after it: who sends is to have the database too
 
 
