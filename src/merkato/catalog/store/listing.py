@@ -1,7 +1,7 @@
 """Statements that list products on sale, a page at a time in each order, and count what they have.
 
 A page goes on behind (place, id) of the last product shown, so that products that come
-meanwhile neither hide nor repeat one. The statements are made by functions of schema/0007.
+meanwhile neither hide nor repeat one. The statements are made by functions of schema/0004.
 """
 
 from collections.abc import Mapping, Sequence
