@@ -238,7 +238,7 @@ async def test_a_file_is_imported_with_its_errors_and_all_is_exported(shop):
         assert "/admin/imports/" in page.url, page
 
         async def ended():
-            return "30 rows are done" in (await browser.go(page.url)).words
+            return "All 30 rows are done" in (await browser.go(page.url)).words
 
         assert await eventually(ended, seconds=60)
         seen = browser.page
