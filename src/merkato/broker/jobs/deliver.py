@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID
 
 import structlog
@@ -20,6 +21,7 @@ from merkato.broker.domain import webhooks
 from merkato.broker.domain.webhooks import Answer, Outgoing, Verdict
 from merkato.broker.providers.post import Post
 from merkato.broker.store import deliveries as store
+from merkato.broker.store.webhooks import MOST as ENDPOINTS
 from merkato.chassis.batch import Batch
 from merkato.chassis.db import Row
 from merkato.chassis.failpoints import reach
@@ -46,7 +48,8 @@ class Dispatcher:
     def __init__(
         self, post: Post, vault: Vault, resources: Resources, public_url: str, concurrency: int
     ) -> None:
-        self._post, self._vault, self._db = post, vault, resources.db
+        self._post, self._db = post, resources.db
+        self._opened = lru_cache(ENDPOINTS)(vault.open)
         self._public_url, self._most = public_url, concurrency
         self._under_way: Counter[UUID] = Counter()
         self._last_ms: dict[UUID, int] = {}
@@ -121,7 +124,7 @@ class Dispatcher:
         now = datetime.now(UTC)
         if outgoing.event is None:
             return Answer(error=webhooks.FORGOTTEN, at=now)
-        secrets = [self._vault.open(endpoint[name]) for name in ("secret", "old_secret")
+        secrets = [self._opened(endpoint[name]) for name in ("secret", "old_secret")
                    if endpoint[name] is not None]  # fmt: skip
         opened = [one for one in secrets if one is not None]
         if not opened:
