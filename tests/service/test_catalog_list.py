@@ -2,7 +2,8 @@
 
 import pytest
 import pytest_asyncio
-from harness import alone, user_token
+from harness import alone
+from service.catalog_desk import PRODUCTS, STAFF, add
 
 from merkato.catalog.service import service
 from merkato.catalog.store import listing
@@ -10,30 +11,11 @@ from merkato.chassis.http import encode_cursor
 from merkato.config import Config
 from merkato.contracts.inventory import StockChanged
 
-STAFF = user_token(role="staff")
-PRODUCTS = "/api/v1/products"
-
 
 @pytest_asyncio.fixture
 async def catalog(new_database):
     async with alone(service(Config()), new_database) as running:
         yield running
-
-
-async def add(catalog, title, *, minor=None, description="", de=None, **more):
-    sku = f"SKU-{title.replace(' ', '-').encode('ascii', 'ignore').decode()}"
-    prices = [] if minor is None else [{"currency": "EUR", "amount_minor": minor}]
-    body = {
-        "status": "active",
-        "texts": {"en": {"title": title, "description": description}},
-        "variants": [{"sku": sku, "prices": prices}],
-        **more,
-    }
-    if de:
-        body["texts"]["de"] = {"title": de}
-    answer = await catalog.request("POST", PRODUCTS, body, token=STAFF)
-    assert answer.status == 201, answer
-    return answer.json()
 
 
 async def titles(catalog, query=""):
@@ -245,72 +227,24 @@ async def test_pages_of_a_corrected_search_go_on(catalog):
     assert (second["corrected"], second["next_cursor"]) == ("kettle", None)
 
 
-async def facets(catalog, query=""):
-    answer = await catalog.request("GET", f"{PRODUCTS}?facets=true&{query}")
-    assert answer.status == 200, answer
-    return answer.json()["facets"]
+async def test_a_word_that_nobody_uses_is_not_looked_for_in_every_text(catalog):
+    await add(catalog, "Kettle")
+    wanted = {"locales": ["en"], "currency": "EUR", "languages": ["english", "english"]}
+    read = "select seq_scan from pg_stat_xact_user_tables where relname = 'product_texts'"
+    async with catalog.db.transaction() as tx:
+        await tx.execute("analyze product_texts")
+        assert await listing.finds(tx, listing.Wanted(**wanted, search="kett:*"))
+        assert not await listing.finds(tx, listing.Wanted(**wanted, search="ketlte:*"))
+        assert await tx.fetchval(read) == 0
 
 
-def counts(found):
-    return {one["value"]: one["count"] for one in found}
-
-
-async def test_facets_count_what_fits(catalog):
-    await add(catalog, "A cup", minor=100, attributes={"colour": "moss", "size": 1, "new": True})
-    await add(catalog, "B cup", minor=200, attributes={"colour": "sand", "size": 2})
-    await add(catalog, "C bowl", attributes={"colour": "moss", "size": 2})
-    await add(catalog, "D cup", minor=300, status="draft", attributes={"colour": "red"})
-    await catalog.hear(StockChanged(sku="SKU-A-cup", available=9, version=1))
-    found = await facets(catalog)
-    assert found["total"] == 3
-    assert counts(found["attributes"]["colour"]) == {"moss": 2, "sand": 1}
-    assert counts(found["attributes"]["size"]) == {1: 1, 2: 2}
-    assert counts(found["attributes"]["new"]) == {True: 1}
-    assert found["price"] == {"min_minor": 100, "max_minor": 200}
-    assert found["in_stock"] == {"yes": 1, "no": 2}
-    found = await facets(catalog, "q=cup")
-    assert (found["total"], counts(found["attributes"]["colour"])) == (2, {"moss": 1, "sand": 1})
-    assert (await facets(catalog, "currency=JPY"))["price"] == {
-        "min_minor": None,
-        "max_minor": None,
-    }
-
-
-async def test_a_filters_own_choices_are_counted_without_it(catalog):
-    await add(catalog, "A", minor=100, attributes={"colour": "moss", "size": 1})
-    await add(catalog, "B", minor=200, attributes={"colour": "sand", "size": 1})
-    await add(catalog, "C", minor=300, attributes={"colour": "moss", "size": 2})
-    await catalog.hear(StockChanged(sku="SKU-A", available=9, version=1))
-    found = await facets(catalog, "attr.colour=moss&in_stock=true&max_price=150")
-    assert found["total"] == 1
-    assert counts(found["attributes"]["colour"]) == {"moss": 1}  # sand is neither there nor cheap
-    assert counts(found["attributes"]["size"]) == {1: 1}
-    assert found["in_stock"] == {"yes": 1, "no": 0}
-    assert found["price"] == {"min_minor": 100, "max_minor": 100}
-    found = await facets(catalog, "attr.colour=moss&attr.size=1")
-    assert counts(found["attributes"]["colour"]) == {"moss": 1, "sand": 1}
-    assert counts(found["attributes"]["size"]) == {1: 1, 2: 1}
-    assert found["price"] == {"min_minor": 100, "max_minor": 100}
-    found = await facets(catalog, "min_price=250")
-    assert (found["total"], found["price"]) == (1, {"min_minor": 100, "max_minor": 300})
-
-
-async def test_categories_count_what_is_below_them(catalog):
-    async def category(title, parent=None):
-        body = {"parent_id": parent, "texts": {"en": {"title": title}}}
-        return (await catalog.request("POST", "/api/v1/categories", body, token=STAFF)).json()["id"]
-
-    kitchen = await category("Kitchen")
-    mugs, knives = await category("Mugs", kitchen), await category("Knives", kitchen)
-    await add(catalog, "Mug", categories=[mugs], attributes={"colour": "moss"})
-    await add(catalog, "Knife", categories=[knives, kitchen])
-    for query in ("", "category=mugs", "category=kitchen"):
-        found = await facets(catalog, query)
-        assert {one["slug"]: one["count"] for one in found["category"]} == {
-            "kitchen": 2, "mugs": 1, "knives": 1
-        }, query  # fmt: skip
-        assert found["total"] == (1 if query == "category=mugs" else 2)
-    assert {one["parent_id"] for one in found["category"]} == {None, kitchen}
+async def test_what_was_changed_lately_is_found_as_quickly(catalog):
+    """Every search reads the whole list of what its index has not taken in yet: short ones."""
+    options = await catalog.fetch(
+        "select i.reloptions from pg_class i join pg_am a on a.oid = i.relam where a.amname = 'gin'"
+    )
+    assert len(options) >= 5
+    assert {row["reloptions"][0] for row in options} == {"gin_pending_list_limit=256"}
 
 
 async def test_few_products_of_a_filter_are_sorted_by_price(catalog):
@@ -374,15 +308,3 @@ async def test_the_best_of_a_search_come_first_on_every_page(catalog):
     assert {title[:6] for title in seen[1:5]} == {"Kettle"}
     assert {title[:5] for title in seen[5:]} == {"Spoon"}
     assert len(seen) == len(set(seen)) == 9
-
-
-async def test_facets_of_a_large_search_count_the_best(catalog, monkeypatch):
-    monkeypatch.setattr(listing, "FACET_HITS", 2)
-    for n in range(3):
-        await add(catalog, f"Cup {n}", attributes={"n": n})
-    one = await facets(catalog, "q=cup")
-    assert (one["capped"], one["total"], len(one["attributes"]["n"])) == (True, 2, 2)
-    two = await facets(catalog, "q=cup&attr.n=1")
-    assert (two["capped"], two["total"]) == (True, 1)  # what else `n` may be: too many
-    assert not (await facets(catalog, "q=1+cup"))["capped"]
-    assert not (await facets(catalog))["capped"]

@@ -168,7 +168,7 @@ async def like_words(tx: Tx, word: str, most: int) -> list[str]:
     return [row["word"] for row in await tx.fetch(LIKE_WORDS, word, most)]
 
 
-FINDS = "select exists (select from product_texts where on_sale and search @@ search_query($1))"
+FINDS = "select finds($1)"
 
 
 async def finds(tx: Tx, wanted: Wanted) -> bool:
