@@ -84,6 +84,31 @@ async def test_categories_count_what_is_below_them(catalog):
     assert {one["parent_id"] for one in found["category"]} == {None, kitchen}
 
 
+async def test_categories_are_counted_by_the_names_they_have_now(catalog):
+    async def ask(method, path="", body=None, version=0):
+        headers = {"If-Match": f'"v{version}"'} if version else None
+        place = f"/api/v1/categories{path}"
+        answer = await catalog.request(method, place, body, token=STAFF, headers=headers)
+        assert answer.status in (200, 201, 204), answer
+        return answer
+
+    async def counted():
+        found = (await facets(catalog))["category"]
+        return {one["title"]: (one["count"], one["parent_id"]) for one in found}
+
+    body = {"texts": {"en": {"title": "Kitchen"}}}
+    kitchen = (await ask("POST", body=body)).json()["id"]
+    await add(catalog, "Mug", categories=[kitchen])
+    assert await counted() == {"Kitchen": (1, None)}
+    await ask("PATCH", f"/{kitchen}", {"texts": {"en": {"title": "Galley"}}}, version=1)
+    assert await counted() == {"Galley": (1, None)}
+    home = (await ask("POST", body={"texts": {"en": {"title": "Home"}}})).json()["id"]
+    await ask("PATCH", f"/{kitchen}", {"parent_id": home}, version=2)
+    assert await counted() == {"Galley": (1, home), "Home": (1, None)}
+    await ask("DELETE", f"/{kitchen}", version=3)
+    assert await counted() == {}
+
+
 async def test_facets_of_a_large_search_count_the_best(catalog, monkeypatch):
     monkeypatch.setattr(listing, "FACET_HITS", 2)
     for n in range(3):
@@ -94,3 +119,13 @@ async def test_facets_of_a_large_search_count_the_best(catalog, monkeypatch):
     assert (two["capped"], two["total"]) == (True, 1)  # what else `n` may be: too many
     assert not (await facets(catalog, "q=1+cup"))["capped"]
     assert not (await facets(catalog))["capped"]
+
+
+async def test_products_of_a_large_search_are_counted_not_their_texts(catalog, monkeypatch):
+    monkeypatch.setattr(listing, "FACET_HITS", 2)
+    for n in range(3):
+        await add(catalog, f"Cup {n}", de=f"Cup {n}")
+    await catalog.fetch("analyze product_texts")  # both texts of a product are read together
+    assert (await facets(catalog, "q=cup"))["capped"]
+    assert (await facets(catalog, "q=cup&locale=de"))["capped"]
+    assert not (await facets(catalog, "q=cup+1&locale=de"))["capped"]

@@ -1,7 +1,7 @@
 """The rules of categories: a tree without cycles."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -71,3 +71,35 @@ def tree(nodes: Sequence[Node]) -> list[Branch]:
         ]  # fmt: skip
 
     return branches(None)
+
+
+class Known:
+    """All categories as of one version of the tree, in the order of their titles."""
+
+    def __init__(self, version: int, nodes: Sequence[Node]) -> None:
+        self.version = version
+        self._nodes = nodes
+        self._places = {str(node.id): place for place, node in enumerate(nodes)}
+        self._ways = {name: self._way(name) for name in self._places}
+
+    def _way(self, name: str) -> frozenset[int]:
+        """Give the places of a category and of those above it."""
+        way: set[int] = set()
+        place = self._places.get(name)
+        while place is not None and place not in way:
+            way.add(place)
+            place = self._places.get(str(self._nodes[place].parent_id))
+        return frozenset(way)
+
+    def counted(self, found: Iterable[tuple[Sequence[str], int]]) -> list[tuple[Node, int]]:
+        """Count the products in each category or below it, most first.
+
+        `found`: how many are in the same categories; who is in two below one counts there once.
+        """
+        counts: dict[int, int] = {}
+        for names, count in found:
+            ways = [self._ways.get(name, frozenset()) for name in names]
+            for place in ways[0].union(*ways[1:]) if ways else ():
+                counts[place] = counts.get(place, 0) + count
+        order = sorted((-count, place) for place, count in counts.items())
+        return [(self._nodes[place], -count) for count, place in order]

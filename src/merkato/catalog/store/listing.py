@@ -5,7 +5,6 @@ meanwhile neither hide nor repeat one. The statements are made by functions of s
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -123,6 +122,21 @@ class Facets(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, list[ValueCount]]
 
 
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """Some facets, of so many products; None: of those that were not asked for.
+
+    `category`: how many products are in the same categories, of the `tree` of this version.
+    """
+
+    tree: int
+    total: int
+    capped: bool
+    category: list[tuple[list[str], int]] | None = None
+    price: PriceRange | None = None
+    in_stock: StockCount | None = None
+    attributes: dict[str, list[ValueCount]] | None = None
+
+
 Place = tuple[int | str, UUID]  # of the last product of the page before
 
 LISTED = "select * from listed($1, $2, $3, $4, $5, $6)"
@@ -137,19 +151,16 @@ async def listed(
     return await tx.fetch(LISTED, wanted, sort, behind, product_id, most, CANDIDATES)
 
 
-FACETS = "select facets($1, $2, $3, $4, $5, $6, $7)"
+FACETS = "select count_facets($1, $2, $3, $4, $5, $6, $7)::text"
 
 
-async def facets(tx: Tx, asked: Asked) -> dict[str, Any]:
-    """Count some facets of the products that fit; gives those fields of Facets.
-
-    Beside them `counted`, how many products, and `capped`, whether there are more.
-    """
-    found: dict[str, Any] = await tx.fetchval(
+async def facets(tx: Tx, asked: Asked) -> Counted:
+    """Count some facets of the products that fit."""
+    found = await tx.fetchval(
         FACETS, asked.wanted, asked.which, asked.only, asked.left_out, FACET_NAMES, FACET_VALUES,
         FACET_HITS,
     )  # fmt: skip
-    return {name: found[name] for name in ("counted", "capped", *asked.which)}
+    return msgspec.json.decode(found, type=Counted)
 
 
 NEAR_WORDS = "select word from words where shortened && shortened($1) order by word limit $2"
