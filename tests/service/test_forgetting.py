@@ -1,5 +1,6 @@
 """Forgetting people, in one service: what it keeps, what it said, could not hear, and answered."""
 
+import contextlib
 from uuid import uuid4
 
 import harness
@@ -223,3 +224,53 @@ def test_a_blanked_event_can_be_read():
                 hints = {f.name: f.type for f in msgspec.structs.fields(kind)}
                 for name, value in blank.items():
                     msgspec.convert(value, hints[name])
+
+
+async def test_a_thousand_ids_are_found_in_thousands_of_answers_and_letters(orders):
+    ids = [uuid4() for _ in range(2_000)]
+    fill = "(select string_agg(md5(random()::text || n || x), '') from generate_series(1, 64) x)"
+    async with orders.db.transaction() as tx:
+        await tx.execute(
+            f"""insert into answers (principal, route, key, fingerprint, status, headers, body)
+                select 'user:x', 'POST /', n::text, '', 200, '{{}}', {fill}::bytea || '\\x00ff5c'
+                  from generate_series(1, 2000) n"""
+        )
+        mine = "update answers set body = body || convert_to($1, 'UTF8') where key = '7'"
+        await tx.execute(mine, f'{{"order":"a{ids[-1]}"}}')
+        await tx.execute(
+            f"""insert into set_aside (event_id, type, key, stream_seq, message, reason, state)
+                select gen_random_uuid(), 'unknown.thing.v1', n::text, n, {fill}, 'e', 'dead'
+                  from generate_series(1, 1000) n"""
+        )
+        await tx.execute(
+            "update set_aside set message = message || $1 where stream_seq = 7", f" {ids[-2]} "
+        )
+        await forgetting.note(tx, [PERSON], [])
+
+    async def all_of_them(*_):
+        return ids
+
+    assert await forgetting.forget_due(orders.db, all_of_them, (), ()) == 1
+    left = await orders.fetch("select key from answers order by key::int")
+    assert [row["key"] for row in left] == [str(n) for n in range(1, 2_001) if n != 7]
+    blanked = await orders.fetch("select stream_seq from set_aside where message = ''")
+    assert [row["stream_seq"] for row in blanked] == [7]
+
+
+async def test_who_cannot_be_forgotten_keeps_nobody_waiting(orders):
+    async def stumbles(_, users, __):
+        if PERSON in users:
+            raise ValueError("a bug")
+        return ()
+
+    others = [uuid4() for _ in range(25)]
+    async with orders.db.transaction() as tx:
+        await forgetting.note(tx, [PERSON], [])
+    async with orders.db.transaction() as tx:
+        await forgetting.note(tx, others, [])
+    for _ in range(2):  # as the job is repeated, whatever came of it
+        with contextlib.suppress(ExceptionGroup):
+            await forgetting.forget_due(orders.db, stumbles, (), ())
+    rows = await orders.fetch("select subject, rounds, next_at > now() as later from forgotten")
+    assert {row["subject"] for row in rows if row["rounds"] == 1} == set(others)
+    assert all(row["later"] for row in rows), "whoever failed is tried again, later"

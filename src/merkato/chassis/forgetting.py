@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from merkato.chassis.db import Database, Tx
+from merkato.chassis.db import Database, Row, Tx
 from merkato.chassis.inbox import Heard, Hears
 from merkato.contracts.event import Event
 from merkato.contracts.orders import OrderErased
@@ -22,15 +22,16 @@ from merkato.contracts.users import UserErased
 BELL = "forget"
 AGAIN_S = 120  # access tokens of an erased user are refused everywhere after 60 s
 SUBJECTS_MAX = 20  # forgotten per turn of the job
-PAGE = 2_000  # answers looked through per statement
+PAGE = 1_000  # answers looked through per statement
+AN_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"  # as PostgreSQL, and JSON of ours, write it
 
 # A service's own part: forget users and the buyers of orders, and give the ids (orders, carts, …)
 # of what it keeps of them: keys of its events, and names by which others' answers speak of it.
-Forgets: TypeAlias = Callable[[Tx, Sequence[UUID], Sequence[UUID]], Awaitable[Sequence[str]]]
+Forgets: TypeAlias = Callable[[Tx, Sequence[UUID], Sequence[UUID]], Awaitable[Sequence[UUID]]]
 Kinds: TypeAlias = Sequence[type[Event]]
 
 
-async def nothing(_: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> Sequence[str]:
+async def nothing(_: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> Sequence[UUID]:
     """Forget nothing: for a service that keeps nothing about people."""
     return ()
 
@@ -57,14 +58,13 @@ async def forget(
     orders: Sequence[UUID],
 ) -> list[str]:
     """Forget people in one transaction, but for answers. Gives all ids that speak of them."""
-    ids = {*map(str, users), *map(str, orders), *await forgets(tx, users, orders)}
-    names = sorted(ids)
+    names = sorted(map(str, {*users, *orders, *await forgets(tx, users, orders)}))
     await tx.execute(
         FORGET_OWN_ANSWERS, [f"{who}:{id}" for who in ("user", "cart") for id in names]
     )
     blanks = {kind.type: blank(kind) for kind in says}
     await tx.execute(BLANK_SAID, names, list(blanks), list(blanks.values()))
-    for row in await tx.fetch(SET_ASIDE, names):
+    for row in await tx.fetch(SET_ASIDE, names, AN_ID):
         kinds = {kind.type: kind for kind in known}
         message = _without_hidden(row["message"], kinds.get(row["type"]))
         await tx.execute(BLANK_SET_ASIDE, row["event_id"], message)
@@ -72,31 +72,50 @@ async def forget(
 
 
 async def forget_due(db: Database, forgets: Forgets, says: Kinds, known: Kinds) -> int:
-    """Forget those whose turn it is, answers included. Gives how many."""
-    async with db.transaction() as tx:
-        rows = await tx.fetch(DUE, SUBJECTS_MAX)
-        if not rows:
-            return 0
+    """Forget those whose turn it is, answers included. Gives how many.
+
+    Whose turn fails has another after AGAIN_S, so that nobody waits behind them; then it raises.
+    """
+
+    async def turn(rows: Sequence[Row]) -> None:
         users = [row["subject"] for row in rows if row["kind"] == "user"]
         orders = [row["subject"] for row in rows if row["kind"] == "order"]
-        names = await forget(tx, forgets, says, known, users, orders)
-    before = {name for row in rows for name in row["names"]}
-    await _forget_answers(db, sorted(before.union(names)))
-    async with db.transaction() as tx:
-        await tx.execute(DONE, users + orders, AGAIN_S)
+        async with db.transaction() as tx:
+            names = await forget(tx, forgets, says, known, users, orders)
+        before = {name for row in rows for name in row["names"]}
+        await _forget_answers(db, sorted(before.union(names)))
+        async with db.transaction() as tx:
+            await tx.execute(DONE, users + orders, AGAIN_S)
+
+    async with db.reading() as tx:
+        rows = await tx.fetch(DUE, SUBJECTS_MAX)
+    if not rows:
+        return 0
+    try:
+        await turn(rows)
+    except Exception:
+        errors = []
+        for row in rows:
+            try:
+                await turn([row])
+            except Exception as error:
+                errors.append(error)
+                async with db.transaction() as tx:
+                    await tx.execute(LATER, row["subject"], AGAIN_S)
+        if errors:
+            raise ExceptionGroup("some could not be forgotten", errors) from None
     return len(rows)
 
 
 async def _forget_answers(db: Database, names: Sequence[str]) -> None:
     """Look through all answers, a page per statement: they are kept 24 h and have no index."""
-    needles = [name.encode() for name in names]
     after = None
     while True:
         async with db.transaction() as tx:
             upto = await tx.fetchval(ANSWERS_PAGE, after, PAGE)
             if upto is None:
                 return
-            await tx.execute(FORGET_ANSWERS, after, upto, needles)
+            await tx.execute(FORGET_ANSWERS, after, upto, names, AN_ID)
         after = upto
 
 
@@ -148,6 +167,9 @@ update forgotten
        names = case rounds when 0 then names else '{}' end
  where subject = any($1)
 """
+LATER = """
+update forgotten set next_at = clock_timestamp() + make_interval(secs => $2) where subject = $1
+"""
 BLANK_SAID = """
 update outbox o set hidden = b.hidden
   from unnest($2::text[], $3::text[]) b(type, hidden)
@@ -155,9 +177,11 @@ update outbox o set hidden = b.hidden
    and o.hidden is distinct from b.hidden
    and (o.published_at is not null or o.said_at < clock_timestamp() - interval '1 minute')
 """
+# The ids in a text are compared as a set: the work grows with the text, not with the names too.
 SET_ASIDE = """
 select event_id, type, message from set_aside
- where exists (select from unnest($1::text[]) name where strpos(message, name) > 0)
+ where (select bool_or(found[1] in (select unnest($1::text[])))
+          from regexp_matches(message, $2, 'g') found)
    for no key update
 """
 # The reason is what an exception said; its kind is enough to go on.
@@ -173,5 +197,6 @@ select max(answered_at)
 FORGET_ANSWERS = """
 delete from answers
  where ($1::timestamptz is null or answered_at > $1) and answered_at <= $2
-   and exists (select from unnest($3::bytea[]) name where position(name in body) > 0)
+   and (select bool_or(found[1] in (select unnest($3::text[])))
+          from regexp_matches(encode(body, 'escape'), $4, 'g') found)
 """

@@ -16,13 +16,13 @@ async def on_order(tx: Tx, heard: Sequence[Heard[actions.News]]) -> None:
     await actions.follow_orders(tx, [actions.Told(one.id, one.event) for one in heard])
 
 
-async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[str]:
+async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[UUID]:
     """Forget what is said about people; money stays. See chassis.forgetting."""
     rows = await store.of_people(tx, users, orders)
     ids = [row["id"] for row in rows]
     await store.forget_notes(tx, ids)
     await webhooks.forget(tx, ids)
-    return [str(id) for row in rows for id in (row["id"], row["order_id"])]
+    return [id for row in rows for id in (row["id"], row["order_id"])]
 
 
 HEARS: Hears = {

@@ -71,7 +71,7 @@ def _say_failed(tx: Tx, id: UUID, channel: str, template: str, reason: str) -> N
     say(tx, said)
 
 
-async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[str]:
+async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[UUID]:
     """Forget whom messages went to and what they said; see chassis.forgetting.
 
     By order, the messages about it that went to its buyer's address.
@@ -84,7 +84,7 @@ async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[
     for row in rows:
         if row["state"] == State.QUEUED:
             _say_failed(tx, row["id"], row["channel"], row["template"], "erased")
-    return [str(id) for id in (*order_ids, *(row["id"] for row in rows))]
+    return [*order_ids, *(row["id"] for row in rows)]
 
 
 async def read(tx: Tx, id: UUID, user_id: UUID) -> Row:

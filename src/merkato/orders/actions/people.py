@@ -23,7 +23,7 @@ class Erased(msgspec.Struct, frozen=True, kw_only=True):
     of_accounts: int = 0
 
 
-async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[str]:
+async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[UUID]:
     """Overwrite the buyers of orders, by account or by order; see chassis.forgetting."""
     rows = await store.lock(tx, users, orders)
     ids = [row["id"] for row in rows]
@@ -34,7 +34,7 @@ async def forget(tx: Tx, users: Sequence[UUID], orders: Sequence[UUID]) -> list[
     await store.forget_returns(tx, ids)
     await store.forget_credits(tx, ids)
     await store.forget_carts(tx, users, carts)
-    return [str(id) for id in (*ids, *carts)]
+    return [*ids, *carts]
 
 
 async def erase_order(tx: Tx, caller: Caller, order_id: UUID) -> Erased:
