@@ -188,3 +188,18 @@ async def test_measurements_are_for_our_own_networks():
         }  # fmt: skip
         await door(scope, receive, send)
         assert sent[0]["status"] == status, address
+
+
+def test_whoever_has_a_network_of_version_6_is_one_address():
+    limits = Limits(FEW)
+    for n in range(5):
+        limits.take(request(), f"2001:db8:0:7::{n:x}")
+    for one in ("2001:db8:0:7:ffff:ffff:ffff:ffff", "2001:0DB8::7:1:2:3:4"):
+        with pytest.raises(RateLimited):
+            limits.take(request(), one)
+    limits.take(request(), "2001:db8:0:8::1")
+    for _ in range(5):
+        limits.take(request(), "::ffff:192.0.2.1")
+    with pytest.raises(RateLimited):
+        limits.take(request(), "192.0.2.1")
+    limits.take(request(), "::ffff:192.0.2.2")

@@ -1,6 +1,7 @@
 """How much one caller may ask: token buckets in memory, whose counts replicas tell each other.
 
 A bucket is one number, the time at which it will be full again (GCRA, ITU-T I.371). Addresses of
+version 6 count by their /64, for whoever has one has all of it. Addresses of
 `unlimited` networks have no limits: this machine by default, where loads are measured and files
 are replayed. Counts are told once a second, so replicas together let through at most one second's
 worth too much.
@@ -11,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from hashlib import blake2b
+from ipaddress import IPv6Address
 from secrets import token_hex
 from typing import Any
 
@@ -53,14 +55,15 @@ class Limits:
 
     def take(self, scope: Mapping[str, Any], address: str) -> list[tuple[bytes, bytes]]:
         """Count a request; give the header fields that say what is left. Raises RateLimited."""
-        keys = [f"address:{_digest(address.encode())}"]
+        network = _digest(_network(address))
+        keys = [f"address:{network}"]
         keys += [
             f"principal:{_digest(value)}"
             for name, value in scope["headers"]
             if name in TOKEN_HEADERS
         ][:1]
         if scope["method"] == "POST" and scope["path"].startswith(LOGIN):
-            keys.append(f"login:{_digest(address.encode())}")
+            keys.append(f"login:{network}")
         now = time.time()
         for key in keys:
             rate = self._rate(key)
@@ -121,6 +124,14 @@ def _told(rate: Rate, remaining: float) -> list[tuple[bytes, bytes]]:
     policy = f'"{rate.name}";q={rate.burst};w={math.ceil(rate.window_s)}'
     left = f'"{rate.name}";r={int(remaining)};t={math.ceil((rate.burst - remaining) / rate.per_s)}'
     return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode())]
+
+
+def _network(address: str) -> bytes:
+    """Give what counts as one address: of version 6 the /64, or the one of version 4 within."""
+    if ":" not in address:
+        return address.encode()
+    one = IPv6Address(address)
+    return str(one.ipv4_mapped).encode() if one.ipv4_mapped else one.packed[:8]
 
 
 def _digest(value: bytes) -> str:

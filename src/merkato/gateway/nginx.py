@@ -75,7 +75,12 @@ http {{
     }}
     map $upstream_http_cache_control $private {{ default ""; "" $unless_said; }}
     geo $known {{ default 0; {unlimited} }}
-    map $known $caller {{ 1 ""; 0 $binary_remote_addr; }}
+    map $binary_remote_addr $network {{  # of version 6 the /64, or the address of version 4 within
+        default $binary_remote_addr;
+        "~(?s)^\\x00{{10}}\\xff\\xff(?<of_4>.{{4}})$" $of_4;
+        "~(?s)^(?<of_6>.{{8}}).{{8}}$" $of_6;
+    }}
+    map $known $caller {{ 1 ""; 0 $network; }}
     map "$request_method $uri" $logging_in {{ default ""; "~^POST /api/v1/auth/" $caller; }}
     limit_req_zone $caller zone=address:10m rate={address_rate};
     limit_req_zone $logging_in zone=login:10m rate={login_rate};
