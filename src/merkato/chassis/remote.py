@@ -12,6 +12,7 @@ from yarl import URL
 
 from merkato.chassis.allowance import BODY_MAX_BYTES
 from merkato.chassis.ask import App
+from merkato.contracts.problem import Malformed, Problem
 
 log = structlog.get_logger()
 
@@ -48,7 +49,8 @@ class Breaker:
 async def remote(url: str) -> AsyncIterator[App]:
     """Give an ASGI app that forwards each request to `url`.
 
-    503 when nobody answers there, 504 when the answer is late. Answers are streamed.
+    503 when nobody answers there, 504 when the answer is late. Answers are streamed. Raises the
+    Problem of a body that breaks off before anything is answered.
     """
     breaker = Breaker()
     timeout = aiohttp.ClientTimeout(total=None, connect=2.0, sock_read=DEADLINE_S)
@@ -68,7 +70,8 @@ async def remote(url: str) -> AsyncIterator[App]:
 async def _forward(
     session: aiohttp.ClientSession, breaker: Breaker, scope: Any, receive: Any, send: Any
 ) -> None:
-    body = await _read(receive)
+    refused: list[Problem] = []  # what is wrong with the body: no failure of the service
+    body = await _read(receive, refused)
     tries = TRIES if scope["method"] in ("GET", "HEAD") else 1
     started = False
 
@@ -90,6 +93,8 @@ async def _forward(
                 raise
             return await _fail(send, 504, "upstream-timeout", "No answer in time")
         except aiohttp.ClientError as error:
+            if refused:
+                raise (error if started else refused[0]) from None
             breaker.record(answered=False)
             if started:
                 raise
@@ -99,7 +104,7 @@ async def _forward(
     return await _fail(send, 503, "dependency-unavailable", "Temporarily unavailable")
 
 
-async def _read(receive: Any) -> bytes | AsyncIterator[bytes]:
+async def _read(receive: Any, refused: list[Problem]) -> bytes | AsyncIterator[bytes]:
     """Read a body whole, or, of a long one, its beginning: the rest is passed on as it comes."""
     parts: list[bytes] = []
     while True:
@@ -110,17 +115,22 @@ async def _read(receive: Any) -> bytes | AsyncIterator[bytes]:
         if not message.get("more_body", False):
             break
         if sum(map(len, parts)) > BODY_MAX_BYTES:
-            return _passed_on(b"".join(parts), receive)
+            return _passed_on(b"".join(parts), receive, refused)
     return b"".join(parts)
 
 
-async def _passed_on(begun: bytes, receive: Any) -> AsyncIterator[bytes]:
+async def _passed_on(begun: bytes, receive: Any, refused: list[Problem]) -> AsyncIterator[bytes]:
+    """Give a body as it comes. A Problem is noted too: aiohttp, which reads, would hide it."""
     yield begun
     more = True
     while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise aiohttp.ClientPayloadError("the caller left")
+        try:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Malformed("The caller left before the body was here.")
+        except Problem as problem:
+            refused.append(problem)
+            raise
         more = message.get("more_body", False)
         yield message.get("body", b"")
 
