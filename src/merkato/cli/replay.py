@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
-from babel.numbers import get_currency_precision
 from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import (
@@ -29,6 +28,7 @@ from merkato.chassis.supervisor import CannotStart
 from merkato.cli import places
 from merkato.cli.api_key import api_key
 from merkato.client import NoAnswer, Refused
+from merkato.contracts.values import digits
 from merkato.replay import files
 from merkato.replay.plan import Plan, plan
 from merkato.replay.report import Report, report
@@ -82,7 +82,7 @@ def replay(
     """
     if at_once < 1 or (limit is not None and limit < 1) or (speed is not None and speed <= 0):
         raise CannotStart("--at-once, --limit and --speed are above zero.")
-    decimals = get_currency_precision(currency)
+    decimals = digits(currency)
     try:
         with notes.status(f"Reading {file.name} …"):
             made = plan(files.read(file), file.name, decimals)

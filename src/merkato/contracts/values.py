@@ -6,6 +6,15 @@ import msgspec
 
 AMOUNT_MAX = 10**12  # minor units; more than any order of one shop
 
+# ISO 4217: digits after the point, where they are not two.
+DIGITS = {
+    **dict.fromkeys(
+        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND",
+         "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}  # fmt: skip
+
 # Patterns have names where parameters of queries repeat them: those do not look into msgspec's.
 CURRENCY = r"^[A-Z]{3}\Z"  # ISO 4217
 COUNTRY = r"^[A-Z]{2}\Z"  # ISO 3166-1 alpha-2
@@ -34,6 +43,11 @@ MetadataKey = Annotated[str, msgspec.Meta(min_length=1, max_length=40, pattern=V
 MetadataValue = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*\Z")]
 # The caller's own notes on a thing, kept and given back.
 Metadata = Annotated[dict[MetadataKey, MetadataValue], msgspec.Meta(max_length=50)]
+
+
+def digits(currency: str) -> int:
+    """Give how many digits of a currency stand behind the point, by ISO 4217."""
+    return DIGITS.get(currency, 2)
 
 
 class Money(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -102,8 +102,9 @@ def test_a_locale_falls_back_to_its_language_and_then_to_english(locale, subject
 
 @pytest.mark.parametrize(
     ("minor", "currency", "shown"),
-    [(1390, "JPY", "¥1,390"), (1390, "KWD", "KWD1.390"), (-5, "USD", "-$0.05")],
-)
+    [(1390, "JPY", "¥1,390"), (1390, "KWD", "KWD1.390"), (1390, "RSD", "RSD13.90"),
+     (-5, "USD", "-$0.05")],
+)  # fmt: skip
 def test_money_is_written_by_the_currencys_own_exponent(minor, currency, shown):
     said = TEXTS.headline(
         "payment_refunded",

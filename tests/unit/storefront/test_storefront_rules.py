@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from merkato.contracts.money import money
 from merkato.storefront import domain
-from merkato.storefront.templates import LOCALES, Templates, minor_units, moment, money, texts
+from merkato.storefront.templates import LOCALES, Templates, minor_units, moment, texts
 
 FOLDER = Path(domain.__file__).parent
 USED = re.compile(r"""(?:\bt\(|\btext\(visit, |"field\.|_event\()"([a-z0-9_.\-]+)\"""")

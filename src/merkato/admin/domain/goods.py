@@ -6,9 +6,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 import msgspec
-from babel.numbers import get_currency_precision
 
-from merkato.contracts.values import CURRENCY, LOCALE
+from merkato.contracts.values import CURRENCY, LOCALE, digits
 
 NUMBER = re.compile(
     r"(?P<sign>[+-]?)"
@@ -27,11 +26,6 @@ class Wrong(Exception):
     """A field that cannot be meant; says which and what would do."""
 
 
-def exponent(currency: str) -> int:
-    """Give how many digits of a currency stand behind the point (ISO 4217)."""
-    return int(get_currency_precision(currency))
-
-
 def minor(text: str, currency: str, what: str = "Price") -> int:
     """Read an amount as minor units. Raises Wrong."""
     amount = signed(text, currency, what)
@@ -42,7 +36,7 @@ def minor(text: str, currency: str, what: str = "Price") -> int:
 
 def signed(text: str, currency: str, what: str) -> int:
     """Read an amount that may be below zero as minor units. Raises Wrong."""
-    return _scaled(text, exponent(currency), what, plain(1290, currency))
+    return _scaled(text, digits(currency), what, plain(1290, currency))
 
 
 def _scaled(text: str, places: int, what: str, example: str) -> int:
@@ -70,7 +64,7 @@ def _scaled(text: str, places: int, what: str, example: str) -> int:
 
 def plain(amount_minor: int, currency: str) -> str:
     """Write an amount as people type it: 12.90."""
-    places = exponent(currency)
+    places = digits(currency)
     return f"{Decimal(amount_minor).scaleb(-places):.{places}f}"
 
 
@@ -302,7 +296,7 @@ def changed_price(amount_minor: int, change: PriceChange) -> int:
     What costs something never becomes free: it keeps the smallest price that ends as it shall.
     """
     exact = (Decimal(amount_minor) * (10_000 + change.points)).scaleb(-4) + change.sum_minor
-    places = exponent(change.currency)
+    places = digits(change.currency)
     match change.ending:
         case "10":
             rounded, least = _rounded(exact, 1), 10

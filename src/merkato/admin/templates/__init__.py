@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 from babel import Locale, UnknownLocaleError
-from babel.numbers import format_currency, get_currency_precision
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from merkato.admin.domain import TO_SHIP, goods
+from merkato.contracts import money as written
 
 LINE_MAX = 160  # characters of a value in a list
 
@@ -68,8 +67,7 @@ def actor(name: str) -> str:
 
 def money(minor: int, currency: str) -> str:
     """Write an amount of minor units."""
-    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
-    return format_currency(amount, currency, locale="en")
+    return written.money(minor, currency, "en")
 
 
 def moment(at: str | None) -> str:

@@ -5,16 +5,8 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from merkato.catalog.domain.price_lists import STANDARD
-from merkato.contracts.values import AMOUNT_MAX
+from merkato.contracts.values import AMOUNT_MAX, digits
 
-# ISO 4217: digits after the point, where they are not two.
-DIGITS = {
-    **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND",
-         "VUV", "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
-}  # fmt: skip
 KEY = re.compile(r"([A-Z]{3})(?:\.([a-z][a-z0-9-]{0,31}))?(?:@([1-9][0-9]{0,6}))?\Z")
 
 
@@ -42,13 +34,13 @@ def parse_key(text: str) -> PriceKey:
 
 def parse_amount(text: str, currency: str) -> int:
     """Read ``19.99`` as minor units of a currency. Raises ValueError; nothing is rounded."""
-    digits = DIGITS.get(currency, 2)
+    places = digits(currency)
     try:
-        minor = Decimal(text.strip()).scaleb(digits)
+        minor = Decimal(text.strip()).scaleb(places)
     except InvalidOperation as error:
         raise ValueError("Write an amount as 19.99: digits, and a point if needed.") from error
     if not minor.is_finite() or minor != minor.to_integral_value():
-        raise ValueError(f"{currency} has {digits} digits after the point.")
+        raise ValueError(f"{currency} has {places} digits after the point.")
     if not 0 <= minor <= AMOUNT_MAX:
         raise ValueError(f"Between 0 and {AMOUNT_MAX} minor units.")
     return int(minor)
@@ -56,4 +48,4 @@ def parse_amount(text: str, currency: str) -> int:
 
 def write_amount(minor: int, currency: str) -> str:
     """Write minor units of a currency as ``19.99``."""
-    return str(Decimal(minor).scaleb(-DIGITS.get(currency, 2)))
+    return str(Decimal(minor).scaleb(-digits(currency)))

@@ -6,7 +6,6 @@ A template is two files: ``<template>.<locale>.txt`` with the blocks subject, su
 
 import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -14,10 +13,10 @@ from typing import Any
 import msgspec
 import structlog
 from babel import Locale, UnknownLocaleError
-from babel.numbers import format_currency, get_currency_precision
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from jinja2.exceptions import TemplateError, TemplateNotFound
 
+from merkato.contracts.money import money
 from merkato.notifications.domain.texts import Edited
 from merkato.notifications.templates import edited as own
 
@@ -296,10 +295,3 @@ def _region(locale: str, language: str) -> Locale:
         return wanted if wanted.language == language else Locale.parse(language)
     except (ValueError, UnknownLocaleError):
         return Locale.parse(language)
-
-
-@lru_cache(maxsize=20_000)
-def money(minor: int, currency: str, locale: Locale) -> str:
-    """Write an amount of minor units as people of a locale do."""
-    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
-    return format_currency(amount, currency, locale=locale)

@@ -6,8 +6,10 @@ from typing import Any
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal, get_currency_precision
+from babel.numbers import format_decimal
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from merkato.contracts.money import money
 
 WORDS = {
     "en": {
@@ -49,10 +51,6 @@ def invoice(locale: str, currency: str, data: Mapping[str, Any]) -> str:
     """Write the page of an order; `data` are the fields of http.invoices.Invoice."""
     region = _region(locale)
     language = region.language if region.language in WORDS else "en"
-    precision = get_currency_precision(currency)
-
-    def money(minor: int) -> str:
-        return format_currency(Decimal(minor).scaleb(-precision), currency, locale=region)
 
     def rate(basis_points: int) -> str:
         return format_decimal(Decimal(basis_points).scaleb(-2).normalize(), locale=region) + " %"
@@ -61,7 +59,7 @@ def invoice(locale: str, currency: str, data: Mapping[str, Any]) -> str:
         data,
         words=WORDS[language],
         language=language,
-        money=money,
+        money=lambda minor: money(minor, currency, region),
         rate=rate,
         day=lambda at: format_date(at, "long", locale=region),
     )

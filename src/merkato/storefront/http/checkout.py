@@ -10,10 +10,10 @@ from litestar import Request, Response, get, post
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
 from merkato.chassis.web import Visit, see_other
+from merkato.contracts.money import money
 from merkato.storefront import domain
 from merkato.storefront.http.pages import Pages
 from merkato.storefront.store import accounts, carts, orders
-from merkato.storefront.templates import money
 
 LABELS = {
     "email": "checkout.email", "shipping_method": "checkout.shipping",

@@ -14,14 +14,12 @@ from typing import Any
 import msgspec
 from babel import Locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import (
-    format_currency,
-    format_decimal,
-    get_currency_precision,
-    get_currency_symbol,
-)
+from babel.numbers import format_decimal, get_currency_symbol
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+from merkato.contracts.money import money
+from merkato.contracts.values import digits
 
 LOCALES = ("en", "de")
 DATES = {"en": "en_GB"}  # how dates are written where that is not what the language says
@@ -86,26 +84,17 @@ def _moment(at: str | datetime) -> datetime:
     return datetime.fromisoformat(at) if isinstance(at, str) else at.astimezone(UTC)
 
 
-@lru_cache(maxsize=20_000)
-def money(minor: int, currency: str, locale: str) -> str:
-    """Write an amount of minor units as people of a locale do."""
-    amount = Decimal(minor).scaleb(-get_currency_precision(currency))
-    return format_currency(amount, currency, locale=locale)
-
-
 def number(minor: int, currency: str, locale: str) -> str:
     """Write an amount of minor units without its sign, as `minor_units` reads it again."""
-    digits = get_currency_precision(currency)
-    pattern = f"0.{'0' * digits}".rstrip(".")
-    return str(format_decimal(Decimal(minor).scaleb(-digits), pattern, locale=locale))
+    places = digits(currency)
+    pattern = f"0.{'0' * places}".rstrip(".")
+    return str(format_decimal(Decimal(minor).scaleb(-places), pattern, locale=locale))
 
 
 def minor_units(text: str | None, currency: str) -> int | None:
     """Read whole or decimal units of a currency as minor units; None for what is no amount."""
     try:
-        amount = Decimal((text or "").strip().replace(",", ".")).scaleb(
-            get_currency_precision(currency)
-        )
+        amount = Decimal((text or "").strip().replace(",", ".")).scaleb(digits(currency))
         return int(amount) if 0 <= amount <= 10**12 else None
     except ArithmeticError:
         return None
