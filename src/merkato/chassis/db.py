@@ -57,6 +57,11 @@ def does_not_answer(error: BaseException) -> bool:
     return isinstance(error, (ConnectionError, TimeoutError, *missing))
 
 
+def timed_out(error: BaseException) -> bool:
+    """Tell whether `error` says that something took too long: the house, or what was asked."""
+    return isinstance(error, (TimeoutError, asyncpg.QueryCanceledError))
+
+
 class Tx:
     """A connection inside a transaction; whoever opened it ends it."""
 
@@ -130,6 +135,14 @@ class Database:
         """Give a connection for reads; each statement sees its own moment. Cheapest for one."""
         async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
             yield Tx(connection)
+
+    async def answers(self) -> bool:
+        """Tell whether the database answers at the moment."""
+        try:
+            async with asyncio.timeout(ACQUIRE_S), self.reading() as tx:
+                return bool(await tx.fetchval("select true"))
+        except Exception:
+            return False
 
     def bell(self, name: str) -> asyncio.Event:
         """Give the event that `Tx.wake(name)` sets; for the one who answers that bell."""

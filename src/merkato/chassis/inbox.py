@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from merkato.chassis.bus import ACK_WAIT_S, Lost, NatsBus, Refused
-from merkato.chassis.db import Database, Row, Tx, house_is_down
+from merkato.chassis.db import Database, Row, Tx, house_is_down, timed_out
 from merkato.chassis.ear import Ear, Incoming, hearing
 from merkato.chassis.failpoints import reach
 from merkato.chassis.ids import first_id
@@ -27,6 +27,9 @@ log = structlog.get_logger()
 E = TypeVar("E", bound=Event)
 
 BATCH_S = 10.0  # deadline of one transaction over a batch; well below the broker's patience
+SLOW_MAX = 5  # timeouts of one batch in a row while the database answers; then it is taken apart
+SLOW_ALONE_MAX = 3  # of one event alone; then it is set aside
+PAUSE_MAX_S = 5.0  # between tries of a batch
 TRIES_MAX = 8  # then an event is a dead letter for people
 NOT_YET_MAX = timedelta(minutes=10)  # how long an event may wait for what it speaks of
 UNREADABLE = UUID("6f1c2a0e-8d0b-4c55-9c39-0f6a2f6f7c11")  # namespace of ids for what has none
@@ -92,27 +95,38 @@ class Inbox:
                     await asyncio.sleep(1)
 
     async def _deal_with(self, ear: Ear, batch: Sequence[Incoming]) -> None:
-        """Handle a batch until it is committed, however long the house is down; then ack."""
+        """Handle a batch, then ack."""
         working = asyncio.create_task(_still_working(ear, batch))
-        pause = 0.1
         try:
-            while True:
-                try:
-                    await self.receive(batch)
-                    break
-                except Exception as error:
-                    if not house_is_down(error):
-                        log.exception("a batch could not even be set aside", service=self.service)
-                    log.warning("batch waits", service=self.service, error=repr(error))
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, 5.0)
+            await self.settle(batch)
         finally:
             working.cancel()
         reach(f"{self.service}-heard")
         await ear.acknowledge(batch)
 
-    async def receive(self, batch: Sequence[Incoming]) -> None:
-        """Handle messages once each. Raises only when the house is down: nothing was done then."""
+    async def settle(self, batch: Sequence[Incoming]) -> None:
+        """Handle a batch until it is committed, however long the house is down."""
+        pause, slow = 0.1, 0
+        while True:
+            try:
+                return await self.receive(batch, apart=slow >= SLOW_MAX)
+            except Exception as error:
+                if not house_is_down(error):
+                    log.exception("a batch could not even be set aside", service=self.service)
+                log.warning("batch waits", service=self.service, error=repr(error))
+                slow = slow + 1 if await self._is_slow(error) else 0
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, PAUSE_MAX_S)
+
+    async def _is_slow(self, error: Exception) -> bool:
+        """Tell what takes too long from a house that is down, which answers nothing."""
+        return timed_out(error) and await self.db.answers()
+
+    async def receive(self, batch: Sequence[Incoming], *, apart: bool = False) -> None:
+        """Handle messages once each, all together or `apart`.
+
+        Raises only when the house is down or the batch is too slow: a repeat is harmless.
+        """
         heard: list[Heard[Any]] = []
         for message in batch:
             try:
@@ -120,14 +134,16 @@ class Inbox:
             except (msgspec.DecodeError, KeyError, ValueError) as error:
                 await self._refuse(message, repr(error))
         try:
-            async with asyncio.timeout(BATCH_S):
-                await self._handle(heard)
+            if not apart:
+                async with asyncio.timeout(BATCH_S):
+                    await self._handle(heard)
         except Exception as error:
             if house_is_down(error):
                 raise
             log.warning("a batch is taken apart", service=self.service, error=repr(error))
-            for one in heard:
-                await self._handle_alone(one)
+            apart = True
+        for one in heard if apart else ():
+            await self._handle_alone(one)
         for one in heard:
             HEARD.labels(self.service, one.event.type).inc()
 
@@ -155,17 +171,21 @@ class Inbox:
                 await handler(tx, events)
         reach(f"{self.service}-handled")
 
-    async def _handle_alone(self, one: Heard[Any]) -> None:
+    async def _handle_alone(self, one: Heard[Any], tries: int = 1) -> None:
         try:
             async with asyncio.timeout(BATCH_S):
                 await self._handle([one])
         except Exception as error:
-            if house_is_down(error):
+            slow = await self._is_slow(error)
+            if house_is_down(error) and not slow:
                 raise
+            if slow and tries < SLOW_ALONE_MAX:
+                return await self._handle_alone(one, tries + 1)
+            why = repr(error)
             async with self.db.transaction() as tx:
                 if await self._note(tx, [one]):
-                    log.error("event set aside", service=self.service, id=one.id, why=repr(error))
-                    await _set_aside(tx, one, repr(error), tries=1, after_s=_pause(1, error))
+                    log.error("event set aside", service=self.service, id=one.id, why=why)
+                    await _set_aside(tx, one, why, tries=tries, after_s=_pause(tries, error))
             SET_ASIDE.labels(self.service).inc()
 
     async def _note(self, tx: Tx, heard: Sequence[Heard[Any]]) -> list[Heard[Any]]:
@@ -220,7 +240,7 @@ class Inbox:
     async def _retry(self, key: str) -> bool:
         """Run the head of a key's queue; True when it went well and another may follow."""
         try:
-            async with self.db.transaction() as tx:
+            async with asyncio.timeout(BATCH_S), self.db.transaction() as tx:
                 row = await tx.fetchrow(LOCK_HEAD, key)
                 if row is None or not _is_due(row):
                     return False
@@ -230,7 +250,7 @@ class Inbox:
                 await tx.execute(END, row["event_id"], "done")
             return True
         except Exception as error:
-            if house_is_down(error):
+            if house_is_down(error) and not await self._is_slow(error):
                 raise
             async with self.db.transaction() as tx:
                 row = await tx.fetchrow(LOCK_HEAD, key)
