@@ -11,6 +11,8 @@ import asyncpg
 import msgspec
 import structlog
 
+from merkato.contracts.problem import Problem
+
 log = structlog.get_logger()
 
 Row: TypeAlias = Any  # asyncpg.Record: columns by name
@@ -134,7 +136,13 @@ class Database:
     async def reading(self) -> AsyncIterator[Tx]:
         """Give a connection for reads; each statement sees its own moment. Cheapest for one."""
         async with self._pool.acquire(timeout=ACQUIRE_S) as connection:
-            yield Tx(connection)
+            try:
+                yield Tx(connection)
+            except Problem:
+                raise
+            except BaseException:
+                await _end_statement(connection)
+                raise
 
     async def answers(self) -> bool:
         """Tell whether the database answers at the moment."""
@@ -247,6 +255,21 @@ async def connected(dsn: str, *, pool_max: int = 10) -> AsyncIterator[Database]:
         yield Database(pool, dsn)
     finally:
         pool.terminate()
+
+
+async def _end_statement(connection: asyncpg.Connection) -> None:
+    """End what a statement left off began, before another gets this connection.
+
+    A new statement is parsed and then run. Given up in between, by a cancellation or for a value
+    that cannot be encoded, it leaves a transaction at the server of which the client knows nothing.
+    """
+    try:
+        await connection.execute("", timeout=ACQUIRE_S)  # a statement in one message ends it
+    except Exception:
+        connection.terminate()
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 async def _keep_session(_: asyncpg.Connection) -> None:
