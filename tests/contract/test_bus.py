@@ -1,6 +1,9 @@
 """What the bus and the relay promise, on a real broker and a real database."""
 
 import asyncio
+import json
+import shutil
+import signal
 from collections import Counter
 from contextlib import asynccontextmanager
 from uuid import uuid4
@@ -10,6 +13,7 @@ import harness
 import pytest
 
 from merkato.chassis import bus, ear, outbox
+from merkato.chassis.engines import binaries, ports
 from merkato.chassis.engines import start as engines_start
 from merkato.chassis.supervisor import Supervisor
 from merkato.config import SERVICES, Config
@@ -244,6 +248,62 @@ async def test_events_the_broker_lost_are_published_again(inventory, broker):
         await tx.execute("update broker set created = 'once upon a time'")
     assert await outbox.check_broker(inventory.db, broker, "inventory") is True
     assert await outbox.check_broker(inventory.db, broker, "inventory") is False
+
+
+@asynccontextmanager
+async def relaying(inventory, url):
+    async with bus.connected(url, "inventory", SOURCES) as connection:
+        relay = asyncio.create_task(outbox.relay_forever(inventory.db, connection, "inventory"))
+        yield connection
+        relay.cancel()
+        await asyncio.gather(relay, return_exceptions=True)
+
+
+async def all_are_published(inventory):
+    return not await inventory.fetch("select from outbox where published_at is null limit 1")
+
+
+async def test_a_tail_the_broker_lost_is_missed_though_new_events_wait_for_it(inventory, tmp_path):
+    """It dies with the last second of its disk, and is back before the relay gives a batch up."""
+    port, store, image = ports.pick(None), tmp_path / "store", tmp_path / "image"
+    settings = {"listen": f"127.0.0.1:{port}",
+                "jetstream": {"store_dir": str(store), "sync_interval": "always"}}  # fmt: skip
+    (tmp_path / "nats.conf").write_text(json.dumps(settings))
+    command = [str(binaries.nats()), "--config", str(tmp_path / "nats.conf")]
+
+    async def say(n):
+        async with inventory.db.transaction() as tx:
+            outbox.say(tx, *(low(i) for i in range(n)))
+
+    server = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+    try:
+        await harness.eventually(lambda: asyncio.sleep(0, not ports.is_free(port)))
+        async with relaying(inventory, f"nats://127.0.0.1:{port}") as connection:
+            for n in range(2):
+                await say(5)
+                await harness.eventually(lambda: all_are_published(inventory))
+                if n == 0:
+                    server.send_signal(signal.SIGSTOP)
+                    shutil.copytree(store, image)
+                    server.send_signal(signal.SIGCONT)
+            server.kill()
+            await server.wait()
+            shutil.rmtree(store)
+            image.rename(store)
+            await say(8)
+            await asyncio.sleep(1)
+            server = await asyncio.create_subprocess_exec(
+                *command, stderr=asyncio.subprocess.DEVNULL
+            )
+            await harness.eventually(lambda: all_are_published(inventory))
+            await asyncio.sleep(1)  # if something is to be published again, that is known by now
+            await harness.eventually(lambda: all_are_published(inventory))
+            found, ours = await in_stream(inventory, connection)
+        assert len(ours) == 18
+        assert {*found} == ours
+    finally:
+        server.kill()
+        await server.wait()
 
 
 async def test_a_broker_that_was_never_spoken_to_is_checked_again_and_again(inventory, home):

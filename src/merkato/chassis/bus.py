@@ -86,7 +86,9 @@ class StreamState(msgspec.Struct, frozen=True):
 class Bus(Protocol):
     """What the outbox needs of a bus."""
 
-    connections: int  # grows each time the connection was made anew
+    connections: (
+        int  # grows as soon as the connection is lost, before what waits is sent by the next
+    )
 
     async def publish(self, messages: Sequence[Message]) -> Outcome:
         """Store messages in order. Raises Lost when the answer did not come."""
@@ -296,9 +298,12 @@ async def connected(url: str, name: str, sources: Sequence[str]) -> AsyncIterato
     inbox = f"_INBOX_{name}"
     holder: list[NatsBus] = []
 
-    async def on_reconnected() -> None:
+    async def on_disconnected() -> None:
         for bus in holder:
             bus.connections += 1
+
+    async def on_reconnected() -> None:
+        for bus in holder:
             bus.interrupt()
         log.info("broker is back", service=name)
 
@@ -313,6 +318,7 @@ async def connected(url: str, name: str, sources: Sequence[str]) -> AsyncIterato
         reconnect_time_wait=0.5,
         ping_interval=5,
         max_outstanding_pings=2,
+        disconnected_cb=on_disconnected,
         reconnected_cb=on_reconnected,
         error_cb=on_error,
         pending_size=16 * 1024 * 1024,

@@ -119,7 +119,12 @@ REFUSED = "update outbox set refused_at = clock_timestamp(), refusal = $2 where 
 
 
 async def relay_once(db: Database, bus: Bus, source: str) -> int:
-    """Carry one batch, oldest first. Gives how many; a crash carries some twice, with one id."""
+    """Carry one batch, oldest first. Gives how many; a crash carries some twice, with one id.
+
+    Raises Lost when the connection was lost meanwhile. What waited for the next one was sent before
+    anybody asked whether the broker still has what it acknowledged, and a mark would hide the gap.
+    """
+    connection = bus.connections
     async with db.reading() as tx:
         rows = await tx.fetch(NEXT, BATCH_MAX)
     if not rows:
@@ -128,6 +133,8 @@ async def relay_once(db: Database, bus: Bus, source: str) -> int:
     reach("relay-selected")
     outcome = await bus.publish([_message(row, source) for row in rows])
     reach("relay-published")
+    if bus.connections != connection:
+        raise Lost("the connection was lost while events were on their way")
     taken = [(n, row["id"]) for n, row in zip(outcome.stream_seqs, rows, strict=False)]
     seqs = [row["seq"] for row in rows[: len(taken)]]
     async with db.reading() as tx:
