@@ -62,6 +62,33 @@ async def test_a_child_that_dies_is_started_again_and_counted(tmp_path):
     assert not is_alive(one.pid)
 
 
+async def test_a_child_is_started_again_though_nothing_can_be_written_down(tmp_path):
+    log = tmp_path / "logs" / "sleeper.log"
+    async with Supervisor(tmp_path / "run") as running:
+        await running.start(child(tmp_path))
+        (tmp_path / "run" / "state.json.new").mkdir()  # as on a full disk: writing fails
+        os.kill(pid_of(tmp_path), signal.SIGKILL)
+        await until(lambda: log.read_text().count("here") == 2)
+        (tmp_path / "run" / "state.json.new").rmdir()
+
+
+async def test_a_child_is_started_again_though_asking_it_failed(tmp_path):
+    log, asked = tmp_path / "logs" / "sleeper.log", []
+
+    async def ready():
+        asked.append(1)
+        if len(asked) == 2:
+            raise ValueError("it hung up")
+        return True
+
+    async with Supervisor(tmp_path / "run") as running:
+        await running.start(child(tmp_path, ready=ready))
+        os.kill(pid_of(tmp_path), signal.SIGKILL)
+        await until(lambda: len(asked) == 3 and pid_of(tmp_path) != 0)
+        assert "it hung up" in log.read_text()
+        await until(lambda: supervisor.state(tmp_path / "run").children[0].state == "running")
+
+
 async def test_the_pause_before_a_restart_grows(tmp_path):
     async with Supervisor(tmp_path / "run") as running:
         begun = asyncio.get_running_loop().time()

@@ -200,7 +200,7 @@ class Supervisor:
                 )
             await asyncio.sleep(0.03)
         one.state.state = "running"
-        self._write()
+        self._write_if_it_can()
 
     async def _watch(self, one: _Running) -> None:
         pause = _FIRST_PAUSE_S
@@ -209,27 +209,31 @@ class Supervisor:
             if time.monotonic() - one.born > _STEADY_S:
                 pause = _FIRST_PAUSE_S
             one.state.state, one.state.pid = "dead", 0
-            self._write()
+            self._write_if_it_can()
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
             _note(
                 one.child.log, f"{one.child.name} died ({one.process.returncode}), starting again"
             )
             try:
-                one.process = await _spawn(one.child)
-            except CannotStart as error:
-                _note(one.child.log, str(error))
-                continue
-            one.born = time.monotonic()
-            one.state.pid, one.state.state = one.process.pid, "starting"
-            one.state.started_at = datetime.now(UTC)
-            one.state.restarts += 1
-            self._write()
-            try:
-                await self._until_ready(one)
-            except CannotStart as error:
+                await self._start_again(one)
+            except Exception as error:  # whatever it is, it is tried again
                 _note(one.child.log, str(error))
                 await _end(one)
+
+    async def _start_again(self, one: _Running) -> None:
+        one.process = await _spawn(one.child)
+        one.born = time.monotonic()
+        one.state.pid, one.state.state = one.process.pid, "starting"
+        one.state.started_at = datetime.now(UTC)
+        one.state.restarts += 1
+        self._write_if_it_can()
+        await self._until_ready(one)
+
+    def _write_if_it_can(self) -> None:
+        """Write the state; on a full disk, where children die too, do without."""
+        with suppress(OSError):
+            self._write()
 
     def _write(self) -> None:
         self._state.children = [one.state for one in self._children]
@@ -384,7 +388,7 @@ def _rotate(log: Path) -> None:
 
 
 def _note(log: Path, sentence: str) -> None:
-    with log.open("a") as file:
+    with suppress(OSError), log.open("a") as file:  # a full disk is no reason to give up
         file.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} merkato: {sentence}\n")
 
 

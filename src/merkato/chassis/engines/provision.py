@@ -25,11 +25,18 @@ def dsn(admin_dsn: str, user: str, password: str, database: str) -> str:
     )
 
 
+NOT_YET = (  # what a server says that starts, recovers, ends while it greets, or is full
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
 async def answers(admin_dsn: str) -> bool:
     """Tell whether the server takes connections; False while it starts or recovers."""
     try:
         connection = await asyncpg.connect(admin_dsn, timeout=10)
-    except (ConnectionError, TimeoutError, asyncpg.CannotConnectNowError):
+    except (OSError, TimeoutError, *NOT_YET):
         return False
     await connection.close()
     return True
