@@ -262,3 +262,26 @@ async def test_a_stale_failure_does_not_undo_a_success(broker, receiver):
             await actions.settle(tx, [verdict], now)
     [one] = await deliveries(broker, id)
     assert (one["state"], one["reason"]) == ("delivered", None)
+
+
+async def test_what_is_under_way_ends_though_nothing_new_can_be_claimed(broker, receiver):
+    taken, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request):
+        taken.set()
+        await go_on.wait()
+        return web.Response(status=200)
+
+    receiver.answers = [slow]
+    id = await subscribe(broker, receiver)
+    await logged(broker, stock(1))
+    async with delivering(broker):
+        await taken.wait()
+        async with broker.db.transaction() as tx:
+            await tx.execute("alter table subscriptions rename to elsewhere")
+        await asyncio.sleep(1.5)  # it is looked for something to claim twice a second
+        async with broker.db.transaction() as tx:
+            await tx.execute("alter table elsewhere rename to subscriptions")
+        go_on.set()
+        [one] = await settled(broker, id, 1)
+    assert (one["attempts"], len(receiver.got)) == (1, 1)

@@ -62,7 +62,11 @@ class Dispatcher:
             with self._db.listening(WEBHOOKS, self._free) as bell:
                 while True:
                     bell.clear()
-                    claimed = await self._claim()
+                    try:
+                        claimed = await self._claim()
+                    except Exception as error:  # what is under way goes on
+                        log.warning("nothing could be claimed", error=repr(error))
+                        claimed = []
                     for outgoing, endpoint in claimed:
                         self._under_way[endpoint["id"]] += 1
                         tasks.create_task(self._deliver(outgoing, endpoint))
