@@ -22,6 +22,7 @@ from webhook_desk import (
 )
 
 from merkato import topology
+from merkato.broker.store import deliveries as store
 from merkato.broker.store import log, webhooks
 from merkato.config import Config
 from merkato.contracts.trail import ActionNoted
@@ -163,6 +164,22 @@ async def test_what_is_paused_waits_and_a_ping_comes_once(broker, receiver):
         await ask(broker, "POST", f"{PATH}/{id}/ping")
         [failed] = await settled(broker, id, 1, "failed")
         assert failed["attempts"] == 1
+
+
+async def test_a_paused_endpoint_gets_nothing_of_what_was_queued_until_it_goes_on(broker, receiver):
+    id = await subscribe(broker, receiver)
+    await logged(broker, *(stock(n) for n in range(3)))
+    await ask(broker, "PATCH", f"{PATH}/{id}", {"state": "paused"})
+    async with broker.db.transaction() as tx:  # as when it was paused just after READY
+        assert await store.claim(tx, [UUID(id)], [8], [False]) == []
+    async with delivering(broker):
+        await ask(broker, "POST", f"{PATH}/{id}/ping")
+        await settled(broker, id, 1)
+        await asyncio.sleep(0.7)
+        assert [event["type"] for event in receiver.events()] == ["broker.ping.v1"]
+        await ask(broker, "PATCH", f"{PATH}/{id}", {"state": "active"})
+        await settled(broker, id, 4)
+    assert len(receiver.got) == 4
 
 
 async def test_large_data_are_left_out_and_can_be_got(broker, receiver):

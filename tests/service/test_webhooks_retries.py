@@ -99,10 +99,14 @@ async def test_gone_disables_an_endpoint_and_says_so(broker, receiver):
         SubscriptionDisabled(subscription_id=UUID(id), reason="gone")
     ]
     await logged(broker, stock(9))
-    refused = await broker.request(
-        "POST", f"{PATH}/{id}/replay", {"time": "2026-01-01T00:00:00Z"}, token=ADMIN
-    )
-    assert refused.status == 409
+    for path, body in (
+        (f"{PATH}/{id}/replay", {"time": "2026-01-01T00:00:00Z"}),
+        (f"/api/v1/deliveries/{found[0]['id']}/redelivery", None),
+        (f"{PATH}/{id}/redeliveries", {"state": "failed"}),
+    ):
+        refused = await broker.request("POST", path, body, token=ADMIN)
+        assert refused.status == 409, path
+    assert len(await deliveries(broker, id, "state=failed")) == 5
     receiver.answers = [200]
     await ask(broker, "PATCH", f"{PATH}/{id}", {"state": "active"})
     await logged(broker, stock(10))

@@ -110,11 +110,16 @@ async def rotate(tx: Tx, vault: Vault, caller: Caller, id: UUID, overlap_s: int)
     return row, webhooks.shown(secret)
 
 
-async def replay(tx: Tx, caller: Caller, id: UUID, position: int) -> None:
-    """Send an endpoint all it wants behind a position again. Raises NotFound, StateConflict."""
+async def _enabled(tx: Tx, id: UUID) -> None:
+    """Lock an endpoint that may be sent to again. Raises NotFound, StateConflict."""
     row = await _locked(tx, id)
     if row["state"] == "disabled":
         raise StateConflict("It is disabled; set its state to active first.")
+
+
+async def replay(tx: Tx, caller: Caller, id: UUID, position: int) -> None:
+    """Send an endpoint all it wants behind a position again. Raises NotFound, StateConflict."""
+    await _enabled(tx, id)
     await store.rewind(tx, id, position)
     trail.note(tx, caller, "broker.webhook_replayed", f"webhook:{id}", after={"after": position})
     tx.wake(FAN_OUT)
@@ -141,9 +146,12 @@ async def ping(tx: Tx, caller: Caller, id: UUID) -> UUID:
 
 
 async def redeliver(tx: Tx, caller: Caller, id: UUID) -> None:
-    """Send one delivery again, under its old id. Raises NotFound."""
-    if await delivery_store.again(tx, id) is None:
+    """Send one delivery again, under its old id. Raises NotFound, StateConflict."""
+    found = await delivery_store.find(tx, id)
+    if found is None:
         raise NotFound("There is no such delivery.")
+    await _enabled(tx, found["subscription_id"])
+    await delivery_store.again(tx, id)
     trail.note(tx, caller, "broker.delivery_repeated", f"delivery:{id}")
     tx.wake(WEBHOOKS)
 
@@ -151,8 +159,11 @@ async def redeliver(tx: Tx, caller: Caller, id: UUID) -> None:
 async def redeliver_all(
     tx: Tx, caller: Caller, id: UUID, state: str | None, since: int | None, until: int | None
 ) -> int:
-    """Send deliveries of an endpoint again: those that failed, or of a span. Gives how many."""
-    await _locked(tx, id)
+    """Send deliveries of an endpoint again: those that failed, or of a span. Gives how many.
+
+    Raises NotFound, StateConflict.
+    """
+    await _enabled(tx, id)
     count = await delivery_store.all_again(tx, id, state, since, until, AGAIN_MAX)
     after = {"state": state, "count": count}
     trail.note(tx, caller, "broker.deliveries_repeated", f"webhook:{id}", after=after)

@@ -14,13 +14,20 @@ select s.id, s.url, s.ordered, s.failures, s.secret,
        case when s.old_secret_until > now() then s.old_secret end as old_secret
   from subscriptions s
  where (s.open_until is null or s.open_until <= clock_timestamp())
-   and exists (select from deliveries d where d.subscription_id = s.id and d.state = 'pending'
-                  and d.due_at <= clock_timestamp())
+   and case when s.state = 'active'
+            then exists (select from deliveries d where d.subscription_id = s.id
+                            and d.state = 'pending' and d.due_at <= clock_timestamp())
+            else exists (select from deliveries d where d.subscription_id = s.id
+                            and d.state = 'pending' and d.due_at <= clock_timestamp()
+                            and d.position < 0) end
 """
 
 
 async def ready(tx: Tx) -> list[Row]:
-    """List endpoints to which something is due and that are not left alone."""
+    """List endpoints to which something is due and that are not left alone.
+
+    Of one that is not active only a ping is due; the rest waits until it is.
+    """
     return await tx.fetch(READY)
 
 
@@ -30,9 +37,11 @@ async def ready(tx: Tx) -> list[Row]:
 CLAIM = """
 with chosen as (
     select d.id from unnest($1::uuid[], $2::int[], $3::bool[]) e(id, slots, ordered)
+      join subscriptions s on s.id = e.id
      cross join lateral (
         select d.id from deliveries d
          where d.subscription_id = e.id and d.state = 'pending' and d.due_at <= clock_timestamp()
+           and (s.state = 'active' or d.position < 0)
            and not (e.ordered and exists (
                 select from deliveries b
                  where b.subscription_id = e.id and b.state = 'pending' and b.key = d.key
@@ -153,14 +162,13 @@ async def attempts(tx: Tx, id: UUID) -> list[Row]:
 AGAIN = """
 update deliveries
    set state = 'pending', tries = 0, due_at = clock_timestamp(), reason = null, ended_at = null
- where id = $1 returning subscription_id
+ where id = $1
 """
 
 
-async def again(tx: Tx, id: UUID) -> UUID | None:
-    """Send one again, now, under its old id; None when there is none."""
-    found: UUID | None = await tx.fetchval(AGAIN, id)
-    return found
+async def again(tx: Tx, id: UUID) -> None:
+    """Send one again, now, under its old id."""
+    await tx.execute(AGAIN, id)
 
 
 ALL_AGAIN = """
