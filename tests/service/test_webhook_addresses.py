@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from ipaddress import ip_address, ip_network
 
 import harness
@@ -136,6 +137,33 @@ async def test_what_is_connected_to_is_what_was_judged():
         answer = await sent(post, f"http://moving.example.org:{receiver.port}/hook")
         assert answer.status == 200
         assert met.connections == 0
+
+
+async def test_a_name_server_that_does_not_answer_holds_up_no_other_look_up(monkeypatch):
+    asked, system, answered = [], socket.getaddrinfo, threading.Event()
+
+    def getaddrinfo(host, *rest, **more):
+        if host != "hanging.example.org":
+            return system(host, *rest, **more)
+        asked.append(host)
+        answered.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    names = Resolver(PLAIN)
+    tries = [asyncio.create_task(names.addresses("hanging.example.org", 443)) for _ in range(100)]
+    try:
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            assert await names.addresses("localhost", 443)
+            assert await asyncio.get_running_loop().getaddrinfo("localhost", 443)
+        tries[0].cancel()
+    finally:
+        answered.set()
+    given_up, *failed = await asyncio.gather(*tries, return_exceptions=True)
+    assert isinstance(given_up, asyncio.CancelledError)
+    assert {type(one) for one in failed} == {socket.gaierror}
+    assert asked == ["hanging.example.org"]
 
 
 def own_addresses():

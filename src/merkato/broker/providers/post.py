@@ -9,9 +9,10 @@ import ipaddress
 import socket
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import aiohttp
@@ -26,6 +27,7 @@ from merkato.contracts.problem import Validation
 DEADLINE_S = 20.0  # for a whole try, from the look-up of the name to the answer
 BODY_S = 2.0  # how long an answer's body is read, only to use the connection again
 BODY_MAX_BYTES = 65_536
+LOOK_UPS = 32  # names looked up at once; one whose server does not answer keeps a thread for long
 NOT_ALLOWED = "this address is not allowed"
 
 
@@ -38,11 +40,19 @@ class Resolver(AbstractResolver):
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
+        # Of its own: a look-up cannot be cancelled, and the loop's threads are the whole process's.
+        self._threads = ThreadPoolExecutor(LOOK_UPS, "names")
+        self._under_way: dict[tuple[str, int], asyncio.Future[list[Any]]] = {}
 
     async def addresses(self, host: str, port: int) -> list[str]:
-        """Ask the system for all addresses of a name; in a thread, so that nobody waits."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        """Ask the system for all addresses of a name, once for all who ask meanwhile."""
+        asked = (host, port)
+        if asked not in self._under_way:
+            look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            answer = asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+            self._under_way[asked] = answer
+            answer.add_done_callback(lambda _: self._under_way.pop(asked))
+        found = await asyncio.shield(self._under_way[asked])
         return sorted({str(one[4][0]) for one in found})
 
     async def resolve(
