@@ -98,6 +98,17 @@ async def test_a_repeated_creation_makes_one_and_shows_no_secret_twice(broker, r
     assert len((await ask(broker, "GET", PATH))["items"]) == 1
 
 
+async def test_creations_with_one_key_at_once_make_one(broker, receiver):
+    body, key = {"url": receiver.url}, uuid4().hex
+    answers = await asyncio.gather(
+        *(broker.request("POST", PATH, body, token=ADMIN, key=key) for _ in range(6))
+    )
+    assert sorted(one.status for one in answers) == [200] * 5 + [201]
+    assert sum("secret" in one.json() for one in answers) == 1
+    assert len({one.json()["id"] for one in answers}) == 1
+    [_] = await broker.said(ActionNoted)
+
+
 async def test_order_is_kept_per_key_when_asked_for(broker, receiver):
     receiver.answers = [500, *[200] * 50]
     id = await subscribe(broker, receiver, ordered=True)

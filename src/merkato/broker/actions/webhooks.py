@@ -40,10 +40,10 @@ async def subscribe(
     topics: Sequence[str],
     ordered: bool,
     position: int | None,
-) -> tuple[Row, str]:
+) -> tuple[Row, str | None]:
     """Add an endpoint that is owed all behind `position`, or what comes. Gives it and its secret.
 
-    Raises StateConflict when there are too many.
+    No secret: somebody made it meanwhile. Raises StateConflict when there are too many.
     """
     secret = secrets.token_bytes(SECRET_BYTES)
     begin = await log.head(tx) if position is None else position
@@ -51,6 +51,8 @@ async def subscribe(
         tx, id, url, description, topics, ordered, vault.seal(secret), begin, caller.principal
     )
     if row is None:
+        if found := await store.find(tx, id):
+            return found, None
         raise StateConflict(f"A shop has at most {store.MOST} webhooks.")
     trail.note(tx, caller, "broker.webhook_created", f"webhook:{row['id']}", after=_noted(row))
     tx.wake(FAN_OUT)

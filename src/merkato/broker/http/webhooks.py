@@ -145,18 +145,18 @@ async def create_webhook(
     if key is not None:  # the answer holds a secret and is not kept: the id makes it once per key
         id = derived_id(hashlib.sha256(f"{caller.principal} {key}".encode()).digest())
     async with db.transaction() as tx:
-        if found := await store.find(tx, id):
-            if any(found[name] != getattr(data, name) for name in ("url", "topics", "ordered")):
-                raise KeyReused("This key belongs to another request; use a new key.")
-            return Response(
-                _webhook(found), status_code=200, headers={"Idempotent-Replayed": "true"}
-            )
-        await types_of(tx, data.topics, "/topics")
-        position = None if data.begin is None else await _position(tx, data.begin)
-        row, secret = await actions.subscribe(
-            tx, vault, caller, id=id, url=data.url, description=data.description,
-            topics=data.topics, ordered=data.ordered, position=position,
-        )  # fmt: skip
+        row, secret = await store.find(tx, id), None
+        if row is None:
+            await types_of(tx, data.topics, "/topics")
+            position = None if data.begin is None else await _position(tx, data.begin)
+            row, secret = await actions.subscribe(
+                tx, vault, caller, id=id, url=data.url, description=data.description,
+                topics=data.topics, ordered=data.ordered, position=position,
+            )  # fmt: skip
+    if secret is None:
+        if any(row[name] != getattr(data, name) for name in ("url", "topics", "ordered")):
+            raise KeyReused("This key belongs to another request; use a new key.")
+        return Response(_webhook(row), status_code=200, headers={"Idempotent-Replayed": "true"})
     headers = {"Location": f"{PATH}/{id}", "ETag": etag(row["version"])}
     return Response(_webhook(row, secret), status_code=201, headers=headers)
 

@@ -14,6 +14,7 @@ insert into subscriptions
        (id, url, description, topics, ordered, secret, began, position, created_by)
 select $1, $2, $3, $4, $5, $6, $7, $7, $8
  where (select count(*) from subscriptions) < $9
+    on conflict (id) do nothing
 returning *
 """
 
@@ -29,7 +30,7 @@ async def insert(
     position: int,
     by: str,
 ) -> Row | None:
-    """Add an endpoint; None when there are too many."""
+    """Add an endpoint; None when it is there already, or there are too many."""
     return await tx.fetchrow(
         INSERT, id, url, description, topics, ordered, secret, position, by, MOST
     )
