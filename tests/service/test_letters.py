@@ -174,6 +174,36 @@ async def test_an_edited_letter_is_a_new_event_with_the_old_one_as_its_cause(bro
     }  # fmt: skip
 
 
+async def test_a_key_keeps_its_order_when_the_stream_was_made_anew(broker, inventory):
+    """Such a stream counts from 1 again."""
+    order_id = uuid4()
+    first = await plant(inventory, cancelled(order_id), 5_000)
+    later = [await plant(inventory, cancelled(order_id), n, state="waiting") for n in (7, 8)]
+    await inventory.inbox.retry_set_aside(inventory.db)
+    assert await states(inventory) == {first: "dead"} | dict.fromkeys(later, "waiting")
+    assert (await ask(broker, "GET", f"/inventory:{first}")).json()["behind"] == 2
+    change = {"data": {"reason": "staff"}}
+    edited = await ask(
+        broker, "POST", f"/inventory:{first}/edit", change, token=ROLE["admin"], key=uuid4().hex
+    )
+    new = edited.json()["event_id"]
+    assert (await ask(broker, "GET", f"/inventory:{new}")).json()["behind"] == 2
+    await inventory.inbox.retry_set_aside(inventory.db)
+    done = "select event_id::text as id from set_aside where state = 'done' order by ended_at"
+    assert [row["id"] for row in await inventory.fetch(done)] == [new, *later]
+
+
+async def test_what_was_set_aside_before_places_were_keeps_the_order_of_the_stream(inventory):
+    async with inventory.db.transaction() as tx:
+        await tx.execute("alter table set_aside drop column place")
+        await tx.execute("delete from migrations where name like '%0004_places%'")
+    ids = [await plant(inventory, cancelled(uuid4()), n) for n in (3, 1, 2)]
+    await inventory.db.migrate("merkato.chassis")
+    ids.append(await plant(inventory, cancelled(uuid4()), 1))
+    rows = await inventory.fetch("select event_id::text as id from set_aside order by place")
+    assert [row["id"] for row in rows] == [ids[1], ids[2], ids[0], ids[3]]
+
+
 async def test_what_cannot_be_edited_is_refused(broker, inventory):
     first = await plant(inventory, cancelled(uuid4()))
     junk = await plant(inventory, cancelled(uuid4()), message=f"not json {CANARY}")

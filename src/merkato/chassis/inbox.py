@@ -309,13 +309,13 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing
 """
 HEADS = """
 select key from (select distinct on (key) key, state, next_try_at from set_aside
-                  where state in ('waiting', 'dead') order by key, stream_seq) heads
+                  where state in ('waiting', 'dead') order by key, place) heads
  where state = 'waiting' and next_try_at <= clock_timestamp() limit 100
 """
 LOCK_HEAD = """
 select event_id, type, key, stream_seq, message, tries, next_try_at, state, set_aside_at
   from set_aside where key = $1 and state in ('waiting', 'dead')
- order by stream_seq limit 1 for update
+ order by place limit 1 for update
 """
 END = "update set_aside set state = $2, ended_at = clock_timestamp() where event_id = $1"
 FAILED = """

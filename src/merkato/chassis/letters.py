@@ -76,12 +76,12 @@ async def list_letters(
 
 FIND = """
 select event_id, type, key, state, reason, tries, set_aside_at, next_try_at, ended_at, acted_by,
-       cause, replaced_by, message, stream_seq
+       cause, replaced_by, message, place
   from set_aside where event_id = $1
 """
 BEHIND = """
 select count(*) from set_aside
- where key = $1 and state in ('waiting', 'dead') and stream_seq > $2
+ where key = $1 and state in ('waiting', 'dead') and place > $2
 """
 
 
@@ -92,7 +92,7 @@ async def open_letter(id: UUID, db: Database, kinds: Kinds) -> Contents:
         row = await tx.fetchrow(FIND, id)
         if row is None:
             raise NotFound("There is no such letter.")
-        behind = await tx.fetchval(BEHIND, row["key"], row["stream_seq"])
+        behind = await tx.fetchval(BEHIND, row["key"], row["place"])
     envelope, data, hidden = _read(row, kinds)
     return Contents(
         letter=_letter(row, kinds),
@@ -149,7 +149,7 @@ CHOSEN = """
 select event_id from set_aside
  where state = any($1) and ($2::uuid[] is null or event_id = any($2))
    and ($3::text is null or type = $3) and ($4::text is null or key = $4)
- order by key, stream_seq limit $5 for update skip locked
+ order by key, place limit $5 for update skip locked
 """
 RETRY = """
 update set_aside set state = 'waiting', tries = 0, next_try_at = clock_timestamp(), acted_by = $2
@@ -184,7 +184,7 @@ async def act(data: Act, db: Database, kinds: Kinds) -> Acted:
 
 
 LOCK = """
-select event_id, type, key, state, message, stream_seq, replaced_by from set_aside
+select event_id, type, key, state, message, stream_seq, place, replaced_by from set_aside
  where event_id = $1 for update
 """
 REPLACE = """
@@ -195,8 +195,8 @@ update set_aside
 PUT = """
 with heard as (insert into inbox (event_id) values ($1) on conflict do nothing)
 insert into set_aside (event_id, type, key, stream_seq, message, reason, next_try_at, state,
-                       acted_by, cause)
-values ($1, $2, $3, $4, $5, 'edited', clock_timestamp(), 'waiting', $6, $7)
+                       acted_by, cause, place)
+values ($1, $2, $3, $4, $5, 'edited', clock_timestamp(), 'waiting', $6, $7, $8)
 """
 
 
@@ -229,7 +229,7 @@ async def edit(id: UUID, data: Edit, db: Database, kinds: Kinds) -> Edited:
 async def _put(tx: Tx, row: Row, event_id: UUID, message: bytes, caller: Caller) -> None:
     await tx.execute(
         PUT, event_id, row["type"], row["key"], row["stream_seq"], message.decode(),
-        caller.principal, row["event_id"],
+        caller.principal, row["event_id"], row["place"],
     )  # fmt: skip
 
 
