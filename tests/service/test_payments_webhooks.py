@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 import stripe
-from service.payments_desk import opened, placed, processor
+from service.payments_desk import credited, opened, placed, processor
 from service.test_outside_running import SECRET
 
 from merkato.config import Config, Payments
@@ -152,6 +152,28 @@ async def test_twice_or_out_of_order_changes_nothing(desk, token):
 
 async def enough(desk):
     return len(desk.webhooks) >= 2
+
+
+@pytest.mark.parametrize(("reference", "asked"), [("re_1", True), (None, False)])
+@pytest.mark.parametrize("type", ["refund.updated", "refund.failed", "charge.refund.updated"])
+async def test_a_webhook_has_a_pending_refund_asked_about(desk, type, reference, asked):
+    """Unless we wait for the answer to our wish for it: it must not be sent twice at once."""
+    order = placed()
+    await desk.hear(order)
+    await desk.settled(order.order_id, "captured")
+    await desk.hear(credited(order, 100))
+    [*_, refund] = await desk.operations(order.order_id)
+    await desk.alone.fetch(
+        "update operations set state = 'sent', reference = $2, ask_at = now() + interval '1 hour'"
+        " where id = $1",
+        refund["id"],
+        reference,
+    )
+    body = event(type, id="re_1", metadata={"key": refund["key"]})
+    assert (await desk.request("POST", PATH, body, headers=signed(body))).status == 200
+    await desk.alone.run_job("look-at-webhooks")
+    [*_, refund] = await desk.operations(order.order_id)
+    assert (refund["ask_at"] <= harness.now()) is asked
 
 
 async def test_refuses_to_start_without_a_webhook_secret():

@@ -127,7 +127,8 @@ async def pay_again(tx: Tx, payment: Payment | None, method: Method, token: str 
 async def take_words(tx: Tx, answered: Sequence[tuple[Claim, Verdict]], give_up_s: int) -> None:
     """Write down what a provider said of operations, and say what follows from it.
 
-    What is undecided after `give_up_s` is not asked about any more: a person has to look.
+    What is undecided after `give_up_s` is not asked about any more: a person has to look. Only
+    what the provider is at still is.
     """
     before = await store.lock(tx, list({claim.order_id for claim, _ in answered}))
     after = dict(before)
@@ -135,7 +136,8 @@ async def take_words(tx: Tx, answered: Sequence[tuple[Claim, Verdict]], give_up_
         give_up, key = claim.age_s > give_up_s, claim.operation.key
         done = decide(after[claim.order_id], key, verdict, new_id, give_up=give_up)
         say(tx, *done.events)
-        if give_up or (done.payment.state == "mismatch" != after[claim.order_id].state):
+        given_up = give_up and verdict.outcome != "pending"
+        if given_up or (done.payment.state == "mismatch" != after[claim.order_id].state):
             log.error("a person has to look at a payment", key=key, state=done.payment.state)
         after[claim.order_id] = done.payment
     await _save(tx, [(before[order_id], payment) for order_id, payment in after.items()])

@@ -132,6 +132,16 @@ def test_money_that_may_be_on_its_way_back_is_not_refunded_again(outcome):
         wishes.refund(asked, 600, None, uuid4)
 
 
+@pytest.mark.parametrize(("outcome", "asked_in_s"), [("pending", 3_600), ("unknown", None)])
+def test_only_what_the_provider_is_at_is_asked_about_after_days(outcome, asked_in_s):
+    paid = told(started(), "captured").payment
+    asked = wishes.refund(paid, 600, None, uuid4).payment
+    [refund] = [o for o in asked.operations if o.kind == "refund"]
+    done = decide(asked, refund.key, word(outcome, 600), uuid4, give_up=True)
+    [refund] = [o for o in done.payment.operations if o.kind == "refund"]
+    assert refund.ask_in_s == asked_in_s
+
+
 def test_what_was_never_sent_ends_with_the_order():
     begun = wishes.start(payment(), "card", "pm_card_visa", uuid4).payment
     done = wishes.cancel(begun, uuid4)

@@ -25,6 +25,7 @@ from merkato.payments.domain.payment import (
 from merkato.payments.domain.wishes import FINAL_REASONS, compensate, follow, succeed, told
 
 PAUSE_MAX_S = 60
+PENDING_S = 3_600  # between questions about what a provider has been at for days
 MONEY = ("authorised", "captured", "refunded", "pending")  # outcomes that name an amount
 
 
@@ -38,14 +39,16 @@ def decide(
 ) -> Change:
     """Take the provider's word on the operation of that key, which the payment must have.
 
-    What is open still is asked about later, unless we `give_up`: then a person has to look.
+    What is open still is asked about later, unless we `give_up`: then a person has to look. What
+    the provider is at is no case for a person: it is asked about each hour.
     """
     done = _decide(payment, key, verdict, new_id)
     operation = _of_key(done.payment, key)
     if operation.state not in OPEN:
         return done
     if give_up:
-        return Change(put(done.payment, replace(operation, ask_in_s=None)), done.events)
+        pause = PENDING_S if verdict.outcome == "pending" else None
+        return Change(put(done.payment, replace(operation, ask_in_s=pause)), done.events)
     return _wait(payment, operation, verdict) if operation.ask_in_s is None else done
 
 

@@ -28,7 +28,8 @@ with looked as (
      where p.id = o.payment_id and (o.reference = l.reference or o.key = l.key)
        and (o.state in ('unknown', 'action_required')
             or o.state = 'succeeded' and o.kind = 'refund' and l.type like '%refund%'
-            or o.state = 'sent' and o.kind = 'refund' and l.type like 'charge.dispute.%'
+            or o.state = 'sent' and o.kind = 'refund' and o.reference is not null
+               and (l.type like '%refund%' or l.type like 'charge.dispute.%')
             or o.state = 'succeeded' and o.kind = 'authorise' and l.type like '%canceled'
             or p.state in ('authorised', 'declined', 'voided') and o.kind = 'authorise'
                and o.state <> 'sent' and l.type like '%succeeded')
