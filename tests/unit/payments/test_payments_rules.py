@@ -122,6 +122,20 @@ def test_a_refused_refund_can_be_asked_again_and_is_said():
     assert (names(done), done.payment.refundable_minor) == (["RefundFailed"], 1000)
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_a_refused_refund_of_an_order_never_confirmed_is_given_again_without_a_credit(outside):
+    cancelled = wishes.cancel(started(), uuid4).payment
+    late = told(cancelled, "captured").payment
+    failed = told(late, "failed", kind="refund", reason="expired_card").payment
+    again = wishes.refund_by_hand(failed, 1000, None, outside=outside, new_id=uuid4)
+    assert (again.payment.refunded_minor, again.payment.refunding_minor) == (
+        (1000, 0) if outside else (0, 1000)
+    )
+    assert again.payment.refundable_minor == 0
+    with pytest.raises(StateConflict):
+        wishes.refund_by_hand(again.payment, 1, None, outside=outside, new_id=uuid4)
+
+
 @pytest.mark.parametrize("outcome", ["unknown", "pending", None])
 def test_money_that_may_be_on_its_way_back_is_not_refunded_again(outcome):
     paid = told(started(), "captured").payment

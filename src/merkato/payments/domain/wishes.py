@@ -253,15 +253,17 @@ def told(payment: Payment, operation: Operation, state: str) -> PaymentDisputed:
 def refund_by_hand(
     payment: Payment, amount: int, credit_id: UUID | None, *, outside: bool, new_id: NewId
 ) -> Change:
-    """Give back what a credit is for, once its own refund failed; or what was taken too much.
+    """Give back what a credit is for, once its own refund failed; or what nothing is wanted for.
+
+    That is what was taken too much, or of an order that ended.
 
     `outside`: it was given in another way, such as by bank. Raises StateConflict for anything else,
     because then the order would owe what nobody will pay.
     """
     if credit_id is None:
-        if payment.state != "mismatch":
+        if payment.state != "mismatch" and payment.wanted == "pay":
             raise StateConflict("Credit the order: its refund follows by itself, and names it.")
-        return refund(payment, amount, None, new_id)
+        return refund(payment, amount, None, new_id, outside=outside)
     credit = next((one for one in payment.credits if one.id == credit_id), None)
     if credit is None:
         raise StateConflict("This payment knows of no such credit.")

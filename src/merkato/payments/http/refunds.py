@@ -55,7 +55,9 @@ async def refund(
     db: Database,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """Give money back for a credit whose own refund failed, or that was taken too much.
+    """Give money back for a credit whose own refund failed, or that is kept for nothing.
+
+    The latter without a credit: what was taken too much, or is left of an order that ended.
 
     Refunds of credits begin by themselves: see POST /orders/{id}/credits. 201: it is on its way;
     409 beyond what is left of the credit and of what was captured.
