@@ -68,6 +68,15 @@ class PaymentVoided(_AboutPayment, frozen=True, kw_only=True):
     type: ClassVar[str] = "payments.payment_voided.v1"
 
 
+class CaptureFailed(_AboutPayment, frozen=True, kw_only=True):
+    """The processor refused to take what a card had promised; a person has to look."""
+
+    type: ClassVar[str] = "payments.capture_failed.v1"
+    public: ClassVar[tuple[str, ...]] = (*PUBLIC, "reason")
+
+    reason: str
+
+
 class PaymentRefunded(_AboutPayment, frozen=True, kw_only=True):
     """Money went back to the customer; `amount_minor` is this refund's."""
 

@@ -2,7 +2,7 @@
 
 Owns     payments, their operations (authorise, capture, void, refund), the ledger, webhooks heard
 Says     PaymentAuthorised, PaymentCaptured, PaymentDeclined, PaymentActionRequired, PaymentVoided,
-         PaymentRefunded, PaymentDisputed, RefundFailed
+         CaptureFailed, PaymentRefunded, PaymentDisputed, RefundFailed
 Hears    OrderPlaced, OrderCancelled, LinesShipped, OrderCredited, UserErased
 Asks     the card processor, in jobs, outside any transaction and under a key of our own
 Answers  /api/v1/payments, /api/v1/refunds, /api/v1/ledger

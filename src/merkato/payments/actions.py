@@ -12,6 +12,7 @@ from merkato.chassis.ids import new_id
 from merkato.chassis.inbox import NotYet
 from merkato.chassis.outbox import say
 from merkato.contracts.orders import LinesShipped, OrderCancelled, OrderCredited, OrderPlaced
+from merkato.contracts.payments import CaptureFailed
 from merkato.contracts.problem import NotFound, StateConflict
 from merkato.payments.domain import wishes
 from merkato.payments.domain.payment import Change, Credit, Method, Notice, Payment, Verdict
@@ -137,7 +138,9 @@ async def take_words(tx: Tx, answered: Sequence[tuple[Claim, Verdict]], give_up_
         done = decide(after[claim.order_id], key, verdict, new_id, give_up=give_up)
         say(tx, *done.events)
         given_up = give_up and verdict.outcome != "pending"
-        if given_up or (done.payment.state == "mismatch" != after[claim.order_id].state):
+        refused = any(isinstance(event, CaptureFailed) for event in done.events)
+        differs = done.payment.state == "mismatch" != after[claim.order_id].state
+        if given_up or refused or differs:
             log.error("a person has to look at a payment", key=key, state=done.payment.state)
         after[claim.order_id] = done.payment
     await _save(tx, [(before[order_id], payment) for order_id, payment in after.items()])

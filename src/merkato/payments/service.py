@@ -5,6 +5,7 @@ from functools import partial
 from merkato.chassis.service import Every, Service
 from merkato.config import Config
 from merkato.contracts.payments import (
+    CaptureFailed,
     PaymentActionRequired,
     PaymentAuthorised,
     PaymentCaptured,
@@ -35,6 +36,7 @@ def service(config: Config) -> Service:
             PaymentDeclined,
             PaymentActionRequired,
             PaymentVoided,
+            CaptureFailed,
             PaymentRefunded,
             PaymentDisputed,
             RefundFailed,

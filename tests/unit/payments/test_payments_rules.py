@@ -122,6 +122,23 @@ def test_a_refused_refund_can_be_asked_again_and_is_said():
     assert (names(done), done.payment.refundable_minor) == (["RefundFailed"], 1000)
 
 
+def test_a_refused_capture_is_said_and_can_be_asked_again():
+    shipped = wishes.collect(told(started(), "authorised").payment, uuid4).payment
+    done = told(shipped, "declined", kind="capture", reason="insufficient_funds")
+    [event] = done.events
+    assert (type(event).__name__, event.amount_minor) == ("CaptureFailed", 1000)
+    assert event.reason == "insufficient_funds"
+    again = wishes.capture(done.payment, None, uuid4).payment
+    assert len({o.key for o in again.operations if o.kind == "capture"}) == 2
+
+
+def test_a_refused_capture_of_an_order_that_ended_is_not_said():
+    taking = wishes.collect(told(started(), "authorised").payment, uuid4).payment
+    cancelled = wishes.cancel(taking, uuid4).payment
+    done = told(cancelled, "declined", kind="capture", reason="insufficient_funds")
+    assert (names(done), done.payment.under_way("void")) == ([], True)
+
+
 @pytest.mark.parametrize("outside", [False, True])
 def test_a_refused_refund_of_an_order_never_confirmed_is_given_again_without_a_credit(outside):
     cancelled = wishes.cancel(started(), uuid4).payment

@@ -6,6 +6,7 @@
 from msgspec.structs import replace
 
 from merkato.contracts.payments import (
+    CaptureFailed,
     PaymentActionRequired,
     PaymentCaptured,
     PaymentDeclined,
@@ -200,6 +201,10 @@ def _capture_decided(
             if verdict.outcome == "voided":
                 promised = payment.promised_minor
                 done = done.then(lambda p: follow(p, "void", promised, None, new_id))
+            elif payment.wanted == "pay":  # else the promise goes back
+                refused = about(payment, operation.amount_minor)
+                event = CaptureFailed(**refused, reason=failed.reason or "")
+                done = Change(done.payment, (event,))
         case _:
             return _wait(payment, operation, verdict)
     return done.then(lambda p: compensate(p, new_id))
