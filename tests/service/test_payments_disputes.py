@@ -91,14 +91,40 @@ async def test_a_cancelled_order_is_refunded_after_a_dispute_that_is_won(desk):
 
 
 async def test_a_dispute_of_nothing_we_know_is_told_again(desk):
-    foreign = {
+    assert (await told_of_dispute(desk, "pi_x", 1)).status == 404
+    assert await kept(desk) == 1
+
+
+async def told_of_dispute(desk, intent, amount):
+    told = {
         "id": "evt_dispute", "type": "charge.dispute.created",
-        "data": {"object": {"id": "dp_1", "object": "dispute", "payment_intent": "pi_x",
-                            "amount": 1}},
+        "data": {"object": {"id": "dp_1", "object": "dispute", "payment_intent": intent,
+                            "amount": amount}},
     }  # fmt: skip
-    body = msgspec.json.encode(foreign)
+    body = msgspec.json.encode(told)
     path = "/api/v1/payments/webhooks/stripe"
-    assert (await desk.request("POST", path, body, headers=signed(body))).status == 404
+    return await desk.request("POST", path, body, headers=signed(body))
+
+
+async def kept(desk):
+    rows = await desk.alone.fetch("select from webhooks where type = 'charge.dispute.created'")
+    return len(rows)
+
+
+async def test_a_dispute_after_a_full_refund_is_kept_and_said(desk):
+    order = placed()
+    await desk.hear(order)
+    await desk.settled(order.order_id, "captured")
+    await desk.hear(credited(order, 4599))
+    await desk.has_moved(order.order_id, [("capture", 4599), ("refund", 4599)])
+    await desk.settled(order.order_id, "captured")
+    [attempt, *_] = await desk.operations(order.order_id)
+    for _ in range(2):
+        assert (await told_of_dispute(desk, attempt["reference"], 4599)).status == 200
+    assert await kept(desk) == 1
+    assert await disputes(desk) == ["opened"]
+    assert ((await desk.said())[-1]).amount_minor == 0
+    assert await desk.balance() == {}
 
 
 @pytest.mark.parametrize(

@@ -162,14 +162,18 @@ async def delete(tx: Tx, payment_id: UUID) -> None:
 async def note_dispute(tx: Tx, notice: Notice) -> None:
     """Note that a charge of ours is disputed; how it ends is asked. Harmless to repeat.
 
-    Raises NotFound and StateConflict for a charge that we do not know of yet: the processor tells
-    again.
+    One over money that went back already is for a person. Raises NotFound and StateConflict for a
+    charge that we do not know of yet: the processor tells again.
     """
     payment_id = await store.of_attempt(tx, notice.disputed or "")
     if payment_id is None:
         raise NotFound("There is no such payment.")
     amount, reference = notice.amount_minor, notice.reference or ""
-    await change(tx, payment_id, lambda p: wishes.dispute(p, amount, reference, new_id))
+    before, after = await change(
+        tx, payment_id, lambda p: wishes.dispute(p, amount, reference, new_id)
+    )
+    if before.refundable_minor < amount and before != after:
+        log.error("a person has to look at a dispute over money given back", dispute=reference)
 
 
 async def keep_notice(tx: Tx, notice: Notice, provider: str, body: bytes) -> None:

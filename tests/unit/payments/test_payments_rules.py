@@ -122,6 +122,19 @@ def test_a_refused_refund_can_be_asked_again_and_is_said():
     assert (names(done), done.payment.refundable_minor) == (["RefundFailed"], 1000)
 
 
+def test_a_dispute_over_what_went_back_already_is_noted_over_nothing():
+    paid = told(started(), "captured").payment
+    back = told(wishes.refund(paid, 1000, None, uuid4).payment, "refunded", kind="refund").payment
+    done = wishes.dispute(back, 1000, "dp_1", uuid4)
+    [event] = done.events
+    assert (event.state, event.amount_minor, event.refunded_total_minor) == ("opened", 0, 1000)
+    assert wishes.dispute(done.payment, 1000, "dp_1", uuid4).events == ()
+    won = told(done.payment, "failed", kind="refund")
+    assert [event.state for event in won.events] == ["won"]
+    lost = told(done.payment, "refunded", kind="refund").payment
+    assert (lost.operations[-1].state, lost.refundable_minor) == ("mismatch", 0)
+
+
 def test_a_refused_capture_is_said_and_can_be_asked_again():
     shipped = wishes.collect(told(started(), "authorised").payment, uuid4).payment
     done = told(shipped, "declined", kind="capture", reason="insufficient_funds")

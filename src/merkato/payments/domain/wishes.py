@@ -223,11 +223,12 @@ def dispute(payment: Payment, amount: int, reference: str, new_id: NewId) -> Cha
     """Note that the card's holder denies the charge: what is disputed is not given back as well.
 
     Its id is that of the credit which the order gets if it is lost. Told again, nothing changes.
-    Raises StateConflict before anything was captured.
+    What has gone back already is noted as a dispute over nothing. Raises StateConflict before
+    anything was captured.
     """
     if any(o.reference == reference for o in payment.operations):
         return Change(payment)
-    if not payment.refundable_minor:
+    if not payment.captured_minor:
         raise StateConflict("Nothing was captured that could be disputed.", state=payment.state)
     part = min(amount, payment.refundable_minor)
     denied = replace(

@@ -25,15 +25,16 @@ async def hear(
     reader: Annotated[Reader, Dependency(skip_validation=True)],
     signature: Signature = None,
 ) -> dict[str, bool]:
-    """Take an event from a processor; 200 also when it was here before."""
+    """Take an event from a processor; 200 also when it was here before. It is kept in any case."""
     if provider != "stripe":
         raise NotFound("There is no such provider.")
     body = await request.body()
     notice = reader.read(body, signature)
     async with db.transaction() as tx:
-        if notice.disputed is not None:
-            await actions.note_dispute(tx, notice)
         await actions.keep_notice(tx, notice, provider, body)
+    if notice.disputed is not None:
+        async with db.transaction() as tx:
+            await actions.note_dispute(tx, notice)
     return {"received": True}
 
 
