@@ -303,6 +303,17 @@ async def test_where_the_money_stands(orders):
     assert await status() == ("refunded", 3_500)
 
 
+@pytest.mark.parametrize(("credit", "status"), [(4_000, 201), (3_999, 409)])
+async def test_an_order_whose_promise_went_back_is_shipped_if_it_costs_nothing(
+    orders, credit, status
+):
+    order = await confirmed(orders)
+    path = f"orders/{order['id']}"
+    assert (await post(orders, f"{path}/credits", {"amount_minor": credit})).status == 201
+    await orders.hear(PaymentVoided(**money(order)))
+    assert (await post(orders, f"{path}/shipments")).status == status
+
+
 async def test_a_lost_dispute_is_credited_under_its_own_name(orders):
     order = await confirmed(orders)
     await post(orders, f"orders/{order['id']}/credits", {"amount_minor": 1_000})

@@ -35,7 +35,8 @@ async def ship(
     stands.
     """
     order = await opened(tx, order_id, actor, now)
-    if order.row["payment_status"] == "voided":
+    owed = order.row["grand_minor"] > order.credited_minor
+    if owed and order.row["payment_status"] == "voided":
         raise StateConflict("The card's promise was given back: there is nothing to charge.")
     chosen = goods.ship(order.lines, wanted)
     order.put(line for line, _ in chosen)
