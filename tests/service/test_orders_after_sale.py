@@ -298,6 +298,11 @@ async def test_where_the_money_stands(orders):
     assert await status() == ("partly_refunded", 3_500)
     await orders.hear(RefundFailed(**money(order, 100), refund_id=uuid4(), reason="card-closed"))
     assert await status() == ("refund_failed", 3_500)
+    await post(orders, f"orders/{order['id']}/shipments")
+    await post(orders, f"orders/{order['id']}/credits", {"amount_minor": 100})
+    told = {"dispute_id": uuid4(), "state": "opened", "refunded_total_minor": 1_500}
+    await orders.hear(PaymentDisputed(**money(order, 100), **told))
+    assert await status() == ("refund_failed", 3_500)
     refund["refunded_total_minor"] = 3_500
     await orders.hear(PaymentRefunded(**money(order, 2_000), **refund))
     assert await status() == ("refunded", 3_500)

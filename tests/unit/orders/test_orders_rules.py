@@ -48,6 +48,11 @@ def state(status=Status.PLACED, payment="due", **more):
     return State(**fields)
 
 
+PARTLY_SETTLED = state(
+    Status.CANCELLED, "refunded", captured_minor=500, refunded_minor=500, credited_minor=1_000
+)
+
+
 @pytest.mark.parametrize(
     ("before", "verdict", "status", "payment"),
     [
@@ -62,6 +67,7 @@ def state(status=Status.PLACED, payment="due", **more):
         (state(Status.CONFIRMED, "paid"), LOST, "cancelled", "paid"),
         (state(Status.CANCELLED, "paid"), REFUNDED, "cancelled", "refunded"),
         (state(Status.CANCELLED, "authorised"), VOIDED, "cancelled", "voided"),
+        (PARTLY_SETTLED, VOIDED, "cancelled", "refunded"),
     ],
 )
 def test_verdicts_move_an_order_on(before, verdict, status, payment):

@@ -103,22 +103,35 @@ def _given_back(
 ) -> Step:
     match verdict:
         case PaymentVoided():
-            return _news(state, "payment_voided", payment_status="voided")
+            paid = None if state.captured_minor else "voided"
+            return _news(state, "payment_voided", payment_status=paid)
         case PaymentRefunded(amount_minor=amount, refunded_total_minor=total):
-            back = replace(state, refunded_minor=total)
+            back = _gone(state, total)
             return _news(back, "payment_refunded", detail=f"{amount} minor")
         case RefundFailed(reason=why, refunded_total_minor=total):
             back = replace(state, refunded_minor=state.refunded_minor if total is None else total)
             return _news(back, "refund_failed", payment_status="refund_failed", detail=why)
         case PaymentDisputed(state=how, refunded_total_minor=total):
-            back = replace(state, refunded_minor=total)
+            back = _gone(state, total)
             return _news(back, f"dispute_{how}", detail=f"{verdict.amount_minor} minor")
+
+
+def _gone(state: State, total: int) -> State:
+    """Note what has gone back by now; once that moves, a refund that failed is history."""
+    over = state.payment_status == "refund_failed" and total != state.refunded_minor
+    status = "paid" if over else state.payment_status
+    return replace(state, refunded_minor=total, payment_status=status)
 
 
 def payment_status(
     status: str, *, owed_minor: int, captured_minor: int, refunded_minor: int
 ) -> str:
-    """Say where the money of an order stands; `status` is what it was, while none was taken."""
+    """Say where the money of an order stands; `status` is what it was.
+
+    That stays while nothing was taken, and while a refund that failed waits for a person.
+    """
+    if status == "refund_failed":
+        return status
     if refunded_minor:
         return "refunded" if refunded_minor >= captured_minor else "partly_refunded"
     if captured_minor:
