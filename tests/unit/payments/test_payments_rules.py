@@ -122,6 +122,13 @@ def test_a_refused_refund_can_be_asked_again_and_is_said():
     assert (names(done), done.payment.refundable_minor) == (["RefundFailed"], 1000)
 
 
+def test_a_wrong_amount_put_right_says_what_was_taken_in_all():
+    taken = told(started(), "captured", 1050).payment
+    back = wishes.refund_by_hand(taken, 50, None, outside=False, new_id=uuid4).payment
+    paid = told(back, "refunded", 50, kind="refund").events[-1]
+    assert (paid.amount_minor, paid.captured_total_minor) == (1000, 1050)
+
+
 def test_a_dispute_over_what_went_back_already_is_noted_over_nothing():
     paid = told(started(), "captured").payment
     back = told(wishes.refund(paid, 1000, None, uuid4).payment, "refunded", kind="refund").payment

@@ -236,7 +236,8 @@ def _refund_decided(payment: Payment, operation: Operation, verdict: Verdict) ->
         case "refunded" if operation.state in OPEN:
             done = succeed(payment, replace(operation, reference=verdict.reference))
             if payment.state == "mismatch" and done.payment.state == "captured":
-                paid = PaymentCaptured(**about(payment, payment.amount_minor))  # put right
+                fields, total = about(payment, payment.amount_minor), payment.captured_minor
+                paid = PaymentCaptured(**fields, captured_total_minor=total)  # put right
                 done = Change(done.payment, (*done.events, paid))
             return done
         case "pending" if operation.state in OPEN:
