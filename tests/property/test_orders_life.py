@@ -30,8 +30,8 @@ VERDICTS = [
     "cancel",
 ]
 NEW = State(
-    order_id=UUID(int=1), status=Status.PLACED, payment_status="due", reason=None, steps=1,
-    grand_minor=5, credited_minor=0,
+    order_id=UUID(int=1), status=Status.PLACED, payment_status="due", payment_method="card",
+    reason=None, steps=1, grand_minor=5, credited_minor=0,
 )  # fmt: skip
 
 

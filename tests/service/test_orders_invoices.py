@@ -10,7 +10,7 @@ from service.test_orders_after_sale import STAFF, post, some
 
 from merkato.config import Seller
 from merkato.contracts.catalog import Price, VariantPriced
-from merkato.contracts.payments import PaymentAuthorised
+from merkato.contracts.payments import PaymentAuthorised, PaymentDeclined
 from merkato.orders.store import sellers
 
 ADDRESS = {
@@ -100,6 +100,15 @@ async def test_yen_have_no_cents_and_other_locales_fall_back(orders):
     text = (await invoice(orders, order, ".html")).body.decode()
     assert "¥15" in text
     assert "Invoice" in text
+
+
+async def test_an_order_put_on_account_after_its_card_was_declined_says_so(orders):
+    order = await bought(orders, payment={"method": "card", "token": "pm_card_visa"})
+    await orders.hear(
+        PaymentDeclined(**about(order["id"]), attempt=1, reason="no money"),
+        PaymentAuthorised(**about(order["id"]), method="on_account"),
+    )
+    assert (await invoice(orders, order)).json()["order"]["payment_method"] == "on_account"
 
 
 async def test_an_order_is_no_invoice_before_it_is_confirmed(orders):

@@ -43,7 +43,8 @@ LOST = ReservationLost(order_id=ABOUT["order_id"], lines=())
 def state(status=Status.PLACED, payment="due", **more):
     fields = {
         "order_id": ABOUT["order_id"], "status": status, "payment_status": payment,
-        "reason": None, "steps": 3, "grand_minor": 1_000, "credited_minor": 0, **more,
+        "payment_method": "card", "reason": None, "steps": 3, "grand_minor": 1_000,
+        "credited_minor": 0, **more,
     }  # fmt: skip
     return State(**fields)
 

@@ -53,6 +53,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     order_id: UUID
     status: Status
     payment_status: str
+    payment_method: str  # as wished, then as it was promised
     reason: str | None
     steps: int
     grand_minor: int
@@ -77,7 +78,8 @@ def advance(state: State, verdict: Verdict) -> Step | None:
     """Take the step a verdict calls for; None for one that is late or repeated."""
     match state.status, verdict:
         case Status.PLACED, PaymentAuthorised():
-            return _move(state, Status.CONFIRMED, payment_status="authorised")
+            promised = replace(state, payment_method=verdict.method)
+            return _move(promised, Status.CONFIRMED, payment_status="authorised")
         case Status.PLACED, PaymentCaptured():
             paid = replace(state, captured_minor=_captured(verdict))
             return _move(paid, Status.CONFIRMED, payment_status="paid")

@@ -37,10 +37,11 @@ def state(row: Row) -> State:
 UPDATE = """
 update orders o set status = n.status, payment_status = n.payment_status, reason = n.reason,
        steps = n.steps, credited_minor = n.credited_minor, captured_minor = n.captured_minor,
-       refunded_minor = n.refunded_minor, changed_at = $9
+       refunded_minor = n.refunded_minor, payment_method = n.payment_method, changed_at = $10
   from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[],
-              $7::bigint[], $8::bigint[])
-       n(id, status, payment_status, reason, steps, credited_minor, captured_minor, refunded_minor)
+              $7::bigint[], $8::bigint[], $9::text[])
+       n(id, status, payment_status, reason, steps, credited_minor, captured_minor, refunded_minor,
+         payment_method)
  where o.id = n.id
 """
 
@@ -57,6 +58,7 @@ async def update(tx: Tx, states: Sequence[State], now: datetime) -> None:
         [s.credited_minor for s in states],
         [s.captured_minor for s in states],
         [s.refunded_minor for s in states],
+        [s.payment_method for s in states],
         now,
     )
 
