@@ -221,6 +221,19 @@ async def test_the_overview_counts_from_since(orders):
     assert (after["orders"], sum(one["orders"] for one in after["hourly"])) == (1, 1)
 
 
+async def test_the_overview_counts_orders_without_a_cart_apart(orders):
+    line = {"sku": "A", "quantity": 1}
+    for _ in range(2):
+        cart = (await orders.request("POST", "/api/v1/carts", {}, token=TOKEN)).json()["id"]
+        await orders.request("POST", f"/api/v1/carts/{cart}/lines", line, token=TOKEN)
+    body = {key: one for key, one in wish().items() if key != "lines"} | {"cart_id": cart}
+    assert (await place(orders, body)).status == 202
+    for _ in range(3):
+        await sold(orders, ("A", 1, 500))
+    seen = await overview(orders)
+    assert (seen["orders"], seen["carts"], seen["carts_ordered"]) == (4, 2, 1)
+
+
 async def test_top_goods_are_those_that_were_kept(orders):
     first = await sold(orders, ("A", 3, 400), ("B", 2, 500))
     gone = await sold(orders, ("B", 2, 5_000))

@@ -44,9 +44,9 @@ def bars(rows: Iterable[tuple[str, int, str]]) -> list[Bar]:
     ]
 
 
-def per_cart(orders: int, carts: int) -> str:
-    """Say how many of the carts became orders."""
-    return f"{(orders * 200 + carts) // (2 * carts)} %" if carts else "–"
+def per_cart(ordered: int, carts: int) -> str:
+    """Say how many of the carts were ordered."""
+    return f"{(ordered * 200 + carts) // (2 * carts)} %" if carts else "–"
 
 
 def speeds(answers: Iterable[tuple[str, int]]) -> list[tuple[str, int, int, int]]:

@@ -44,10 +44,10 @@ async def dashboard(visit: Visit, pages: Pages) -> Response[str]:
     net = revenue[0]["net_minor"] if revenue else 0
     cards = [
         ("Orders in 24 hours", _say(seen, "orders"), "/admin/t/orders"),
-        ("Net sales today", money(net, pages.currency) if seen else "–", "/admin/t/reports"),
+        ("Sales today, less credits", money(net, pages.currency) if seen else "–", "/admin/t/reports"),
         (
-            "Orders ÷ carts, 24 hours",
-            desk.per_cart(seen.get("orders", 0), seen.get("carts", 0)),
+            "Carts ordered, 24 hours",
+            desk.per_cart(seen.get("carts_ordered", 0), seen.get("carts", 0)),
             "/admin/t/reports",
         ),
         ("To be shipped", _say(seen, "to_ship"), f"/admin/t/orders?{domain.TO_SHIP}"),
@@ -90,7 +90,7 @@ def _hourly(seen: dict[str, Any]) -> list[desk.Bar]:
 
 
 def _daily(days: list[dict[str, Any]], now: datetime, currency: str) -> list[desk.Bar]:
-    """Give net sales of the last days in the shop's currency, days without any too."""
+    """Give sales less credits of the last days in the shop's currency, days without any too."""
     sold = {row["key"]: row["net_minor"] for row in days if row["currency"] == currency}
     wanted = [f"{now - timedelta(days=back):%Y-%m-%d}" for back in range(DAYS - 1, -1, -1)]
     return desk.bars(

@@ -39,6 +39,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime
     orders: int
     carts: int  # with something in them, or ordered
+    carts_ordered: int  # of those; other orders came without a cart
     unpaid: int  # placed, and not confirmed yet
     to_ship: int
     hourly: list[Hour]

@@ -6,16 +6,17 @@ from merkato.chassis.db import Row, Tx
 
 # $1: since when; $2: since when orders that wait are looked for.
 COUNTS = """
-select (select count(*) from orders where placed_at >= $1) as orders,
-       (select count(*) from carts c
+select (select count(*) from orders where placed_at >= $1) as orders, begun.*, waiting.*
+  from (select count(*) as carts, count(*) filter (where c.status = 'ordered') as carts_ordered
+          from carts c
          where c.created_at >= $1
            and (c.status = 'ordered'
                 or c.status = 'open' and exists (select from cart_lines l where l.cart_id = c.id)))
-           as carts,
-       count(*) filter (where status = 'placed') as unpaid,
-       count(*) filter (where status = 'confirmed'
-                          and fulfilment_status in ('unfulfilled', 'partial')) as to_ship
-  from orders where placed_at >= $2
+         begun,
+       (select count(*) filter (where status = 'placed') as unpaid,
+               count(*) filter (where status = 'confirmed'
+                                  and fulfilment_status in ('unfulfilled', 'partial')) as to_ship
+          from orders where placed_at >= $2) waiting
 """
 
 
