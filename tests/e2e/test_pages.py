@@ -210,6 +210,31 @@ async def test_pages_speak_german_and_say_so_safely(shop):
         assert (await browser.go("/account")).url.endswith("/login")
 
 
+async def test_a_member_follows_parcels_and_what_came_back(shop):
+    email, token = await shop.member()
+    sku = await shop.sell(title="Tall lamp")
+    order = (await shop.place(shop.order_of({sku: 3}, email), token=token)).json()["id"]
+    await shop.until(order)
+    async with Browser(shop.base_url) as browser:
+        await browser.go("/login")
+        await browser.press("Log in", email=email, password=PASSWORD)
+        page = await browser.go(f"/orders/{order}")
+        assert "We are getting it ready" in page.words, page
+        for pieces in (1, 2):
+            sent = {"lines": [{"line_no": 1, "quantity": pieces}]}
+            path = f"/api/v1/orders/{order}/shipments"
+            await shop.ok("POST", path, sent, token=shop.admin, key=new_key())
+        back = {"lines": [{"line_no": 1, "quantity": 1}], "received": True}
+        path = f"/api/v1/orders/{order}/returns"
+        await shop.ok("POST", path, back, token=shop.admin, key=new_key())
+        page = await browser.go(f"/orders/{order}")
+        assert "2 × Tall lamp" in page.words, page
+        assert "Credited" in page.words.partition("What happened")[2], page
+        assert "Changed" not in page.words, page
+        page = await browser.go("/account/orders")
+        assert (page.status, "Partly returned" in page.words) == (200, True), page
+
+
 async def test_a_customer_keeps_house_in_the_account(shop):
     async with Browser(shop.base_url) as browser:
         await browser.go("/register")

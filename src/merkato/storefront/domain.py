@@ -105,7 +105,9 @@ def progress(order: Mapping[str, Any]) -> int:
     """Tell how many of STEPS an order has reached."""
     reached = {"placed": 1, "confirmed": 2}.get(order["status"], 1)
     if order["status"] == "confirmed":
-        reached = {"shipped": 3, "delivered": 4}.get(order["fulfilment_status"], reached)
+        there = all(one["delivered_at"] for one in order["shipments"])
+        far = {"shipped": 3, "delivered": 4, "partly_returned": 3 + there, "returned": 4}
+        reached = far.get(order["fulfilment_status"], reached)
     return reached
 
 

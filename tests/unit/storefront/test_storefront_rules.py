@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from merkato.contracts.money import money
+from merkato.orders.http.orders import Far
 from merkato.storefront import domain
 from merkato.storefront.templates import LOCALES, Templates, minor_units, moment, texts
 
@@ -107,7 +109,22 @@ def test_a_payment_is_one_of_those_offered():
 @pytest.mark.parametrize(
     ("status", "fulfilment", "reached"),
     [("placed", "unfulfilled", 1), ("confirmed", "unfulfilled", 2), ("confirmed", "shipped", 3),
-     ("confirmed", "delivered", 4), ("confirmed", "partial", 2)],
+     ("confirmed", "delivered", 4), ("confirmed", "partial", 2), ("confirmed", "returned", 4)],
 )  # fmt: skip
 def test_progress(status, fulfilment, reached):
-    assert domain.progress({"status": status, "fulfilment_status": fulfilment}) == reached
+    order = {"status": status, "fulfilment_status": fulfilment, "shipments": []}
+    assert domain.progress(order) == reached
+
+
+@pytest.mark.parametrize(("second", "reached"), [(None, 3), ("2026-11-29T10:00:00Z", 4)])
+def test_what_came_partly_back_was_shipped_and_is_delivered_with_its_last_parcel(second, reached):
+    parcels = [{"delivered_at": "2026-11-28T10:00:00Z"}, {"delivered_at": second}]
+    order = {"status": "confirmed", "fulfilment_status": "partly_returned", "shipments": parcels}
+    assert domain.progress(order) == reached
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_what_can_become_of_an_order_has_words(locale):
+    known = texts(locale)
+    assert {f"status.{far}" for far in get_args(Far)} <= known.keys()
+    assert {"event.credited", "event.refund_failed", "event.return_received"} <= known.keys()

@@ -44,7 +44,11 @@ async def dashboard(visit: Visit, pages: Pages) -> Response[str]:
     net = revenue[0]["net_minor"] if revenue else 0
     cards = [
         ("Orders in 24 hours", _say(seen, "orders"), "/admin/t/orders"),
-        ("Sales today, less credits", money(net, pages.currency) if seen else "–", "/admin/t/reports"),
+        (
+            "Sales today, less credits",
+            money(net, pages.currency) if seen else "–",
+            "/admin/t/reports",
+        ),
         (
             "Carts ordered, 24 hours",
             desk.per_cart(seen.get("carts_ordered", 0), seen.get("carts", 0)),
