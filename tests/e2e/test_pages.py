@@ -210,6 +210,19 @@ async def test_pages_speak_german_and_say_so_safely(shop):
         assert (await browser.go("/account")).url.endswith("/login")
 
 
+async def test_a_price_that_reads_two_ways_is_said_and_the_list_kept(shop):
+    sku = await shop.sell(price=130_000)
+    async with Browser(shop.base_url) as browser:
+        await with_cart(shop, browser, sku)
+        page = await browser.go(f"/search?q={sku}&min=1,200&max=2000")
+        assert "“1,200”" in page.words, page
+        assert "like 1234.50" in page.words, page
+        assert "1 article" in page.words, page
+        assert "Price from 1,200" not in page.words, page  # it filters nothing
+        form = next(form for form in page.forms if "max" in form.fields)
+        assert (form.fields["min"], form.fields["max"]) == ("1,200", "2000")
+
+
 async def test_a_member_follows_parcels_and_what_came_back(shop):
     email, token = await shop.member()
     sku = await shop.sell(title="Tall lamp")

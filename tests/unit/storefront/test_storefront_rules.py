@@ -60,11 +60,18 @@ def test_money_is_written_as_people_write_it(minor, currency, locale, written):
 
 @pytest.mark.parametrize(
     ("text", "currency", "minor"),
-    [("12,50", "EUR", 1_250), ("12.5", "EUR", 1_250), ("", "EUR", None), ("x", "EUR", None),
-     ("-1", "EUR", None), ("NaN", "EUR", None), ("1e99", "EUR", None), ("800", "JPY", 800)],
+    [("12,50", "EUR", 1_250), ("12.5", "EUR", 1_250), (" 12. ", "EUR", 1_200), (",5", "EUR", 50),
+     ("800", "JPY", 800), ("1.500", "KWD", 1_500), ("", "EUR", None), (None, "EUR", None)],
 )  # fmt: skip
 def test_amounts_that_people_type(text, currency, minor):
     assert minor_units(text, currency) == minor
+
+
+@pytest.mark.parametrize("text", ["1,200", "1.200", "1.234,50", "1 200", "x", "-1", "NaN", "1e3",
+                                  "1_0", ".", "9" * 14, "\u0661"])  # fmt: skip
+def test_what_nobody_can_read_as_one_amount_is_none(text):
+    with pytest.raises(ValueError, match="amount"):
+        minor_units(text, "EUR")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ HTTPRequest = Request[Any, Any, Any]
 ON_PAGE = 24
 MEDIUM = 800  # pixels a product's picture is wide on its page
 SORTS = ("newest", "price", "-price", "title")
+EXAMPLE_MINOR = 123_450  # of a price as it can be typed
 NEW_MAX, RELATED_MAX, TILES_MAX = 8, 4, 6
 
 
@@ -68,7 +69,7 @@ async def _list(
     **values: Any,
 ) -> Response[str]:  # fmt: skip
     asked = {name: str(value) for name, value in request.query_params.items()}
-    query = _query(request, asked, pages.currency)
+    query, unread = _query(request, asked, pages.currency)
     query |= {"category": category, "locale": visit.locale, "currency": pages.currency}
     try:
         found = await catalogue.products(visit.api, limit=ON_PAGE, facets=True, **query)
@@ -77,7 +78,8 @@ async def _list(
             raise
         found = {"items": [], "next_cursor": None}
     action = request.url.path
-    kept = [(n, str(v)) for n, v in request.query_params.multi_items() if n != "cursor" and v]
+    left_out = ("cursor", *unread)
+    kept = [(n, str(v)) for n, v in request.query_params.multi_items() if n not in left_out and v]
     cursor = found["next_cursor"]
     names = ("q", "min", "max", "sort", "in_stock")
     sorts = (("relevance",) if asked.get("q") else ()) + SORTS
@@ -90,21 +92,28 @@ async def _list(
         first_page="cursor" not in asked, first_url=f"{action}?{urlencode(kept)}",
         facets=facets.attributes(counted, kept, visit.locale), total=counted.get("total"),
         capped=counted.get("capped"),
-        prices=counted.get("price"), stocked=(counted.get("in_stock") or {}).get("yes"),
+        unread=unread, example=EXAMPLE_MINOR, prices=counted.get("price"),
+        stocked=(counted.get("in_stock") or {}).get("yes"),
         chosen=facets.chosen(kept, action, visit.locale), corrected=found.get("corrected"),
         below=facets.below(counted, values.pop("below", None)), **values,
     )  # fmt: skip
 
 
-def _query(request: HTTPRequest, asked: Mapping[str, str], currency: str) -> dict[str, Any]:
-    query = catalogue.page_query(asked)
-    query |= {"min_price": minor_units(asked.get("min"), currency)}
-    query |= {"max_price": minor_units(asked.get("max"), currency)}
+def _query(
+    request: HTTPRequest, asked: Mapping[str, str], currency: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Make what catalog is asked; beside it the names of prices that nobody can read."""
+    query, unread = catalogue.page_query(asked), []
+    for name in ("min", "max"):
+        try:
+            query[f"{name}_price"] = minor_units(asked.get(name), currency)
+        except ValueError:
+            unread.append(name)
     for name in asked:
         if name.startswith("attr."):
             chosen = [str(v) for n, v in request.query_params.multi_items() if n == name]
             query[name.replace(".", "__", 1)] = chosen
-    return query
+    return query, unread
 
 
 @get("/p/{slug:str}", policy=ANYONE)

@@ -4,6 +4,7 @@ Texts stand in ``<locale>.json`` under dotted names; ``{n}`` and the like are fi
 with ``.one`` and ``.other`` the right one is taken by ``n``.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +23,7 @@ from merkato.contracts.money import money
 from merkato.contracts.values import digits
 
 LOCALES = ("en", "de")
+AMOUNT = re.compile(r"(?=.?[0-9])([0-9]{0,12})(?:[.,]([0-9]*))?")
 DATES = {"en": "en_GB"}  # how dates are written where that is not what the language says
 
 
@@ -92,12 +94,19 @@ def number(minor: int, currency: str, locale: str) -> str:
 
 
 def minor_units(text: str | None, currency: str) -> int | None:
-    """Read whole or decimal units of a currency as minor units; None for what is no amount."""
-    try:
-        amount = Decimal((text or "").strip().replace(",", ".")).scaleb(digits(currency))
-        return int(amount) if 0 <= amount <= 10**12 else None
-    except ArithmeticError:
+    """Read whole or decimal units of a currency as minor units; None for nothing.
+
+    Point and comma both stand before a fraction. Raises ValueError for what is no amount, or has
+    more digits after the mark than the currency: 1,200 may mean thousands.
+    """
+    typed = (text or "").strip()
+    if not typed:
         return None
+    places = digits(currency)
+    found = AMOUNT.fullmatch(typed)
+    if found is None or len(found[2] or "") > places:
+        raise ValueError("not an amount")
+    return int(Decimal(f"{found[1] or 0}.{found[2] or 0}").scaleb(places))
 
 
 @lru_cache(maxsize=1_000)
