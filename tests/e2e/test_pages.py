@@ -210,6 +210,21 @@ async def test_pages_speak_german_and_say_so_safely(shop):
         assert (await browser.go("/account")).url.endswith("/login")
 
 
+async def test_the_checkout_says_at_once_all_that_is_missing(shop):
+    sku = await shop.sell()
+    async with Browser(shop.base_url) as browser:
+        page = await with_cart(shop, browser, sku)
+        assert "Shipping not chosen yet" in page.words, page
+        page = await browser.press("Show the total", **FILLED | {"city": ""})
+        assert "City : Please fill this in." in page.words, page
+        assert "Payment : Please choose." in page.words, page
+        page = await browser.press("Show the total", city="Bremen")
+        assert "The total is" not in page.words, page
+        assert "Payment : Please choose." in page.words, page
+        page = await browser.press("Show the total", payment="on_account")
+        assert "The total is" in page.words, page
+
+
 async def test_a_price_that_reads_two_ways_is_said_and_the_list_kept(shop):
     sku = await shop.sell(price=130_000)
     async with Browser(shop.base_url) as browser:

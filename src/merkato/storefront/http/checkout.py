@@ -62,9 +62,10 @@ async def check_out(visit: Visit, pages: Pages) -> Response[str]:
                 return _look_again(visit, pages)
             wrong = domain.field_errors(refusal.problem)
     buying = form.get("do") == "place"
-    if buying and not wrong:
-        wrong |= {} if form.get("shipping_method") else {"shipping_method": "needed"}
-        wrong |= {} if domain.payment(form.get("payment", "")) else {"payment": "needed"}
+    if buying and not wrong and not form.get("shipping_method"):
+        wrong["shipping_method"] = "choose"
+    if not domain.payment(form.get("payment", "")):
+        wrong["payment"] = "choose"
     errors = pages.errors(visit, wrong if "do" in form else {})
     if errors or not buying:
         return await _draw(visit, pages, cart, dict(form), errors, await _book(visit))

@@ -98,8 +98,10 @@ class Pages:
         return {"": self.text(visit, "field.wrong"), **said} if said else {}
 
     def _field(self, visit: Visit, name: str, why: str) -> str:
-        if not name or why == "needed":
-            return self.text(visit, "field.needed") if name else why
+        if not name:
+            return why
+        if why in ("needed", "choose"):
+            return self.text(visit, f"field.{why}")
         try:
             return self.text(visit, f"field.wrong.{name}")
         except KeyError:
