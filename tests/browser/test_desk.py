@@ -15,8 +15,10 @@ expect = pytest.importorskip("playwright.async_api", reason="no playwright here"
 
 pytestmark = pytest.mark.timeout(180)
 
-DESK = {"width": 1440, "height": 900}
+DESK, LAPTOP = {"width": 1440, "height": 900}, {"width": 1280, "height": 860}
 WIDTH = "document.documentElement.scrollWidth - innerWidth"
+BROKEN_TIMES = """[...document.querySelectorAll("main time")]
+    .filter(one => one.getClientRects().length > 1).map(one => one.textContent)"""
 
 
 async def log_in(page, email="admin@example.org", code=""):
@@ -195,6 +197,17 @@ async def test_the_main_jobs_by_keyboard(shop, visitor):
     assert (await shop.order(order_id))["fulfilment_status"] == "returned"
 
 
+async def test_the_data_of_an_event_are_read_at_a_desk(shop, visitor):
+    await bought(shop, await shop.sell())
+    async with visitor(viewport=LAPTOP) as page:
+        await log_in(page)
+        for path in ("/admin/t/events", "/admin/t/live"):
+            await page.goto(path)
+            await page.locator("summary", has_text="{").first.click()
+            shown = await page.locator(".events pre:visible").first.bounding_box()
+            assert shown["width"] > 440, path
+
+
 async def test_the_desk_on_a_phone(shop, visitor):
     order_id = await bought(shop, await shop.sell(title="A lamp of quite a long name"))
     letter = await planted(shop)
@@ -207,6 +220,7 @@ async def test_the_desk_on_a_phone(shop, visitor):
                      "/admin/t/topics"):  # fmt: skip
             await page.goto(path)
             assert await page.evaluate(WIDTH) <= 0, f"{path} is too wide"
+            assert await page.evaluate(BROKEN_TIMES) == [], f"{path} breaks a time"
         await page.set_viewport_size({"width": 1024, "height": 800})
         for path in ("/admin/t/payments", "/admin/t/refunds", "/admin/t/ledger"):
             await page.goto(path)

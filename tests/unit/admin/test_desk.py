@@ -7,6 +7,13 @@ import pytest
 
 from merkato.admin.domain import desk
 from merkato.admin.domain.goods import Wrong
+from merkato.admin.templates import moment
+
+
+def test_a_moment_is_marked_as_one_and_nothing_is_none():
+    at = "2026-11-29T02:05:31.5+00:00"
+    assert moment(at) == f'<time datetime="{at}">2026-11-29 02:05</time>'
+    assert not moment(None)
 
 
 def test_bars_are_shares_of_the_longest():

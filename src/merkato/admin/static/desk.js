@@ -20,8 +20,9 @@ function show(body, message) {
   row.id = "e-" + event.id;
   row.className = "new";
   cell(row, element("time", event.time.slice(0, 19).replace("T", " ")));
-  cell(row, element("code", event.type));
-  cell(row, element("code", event.subject || ""));
+  const about = element("code", event.subject || "");
+  about.className = "soft";
+  cell(row, element("code", event.type), document.createElement("br"), about);
   const details = document.createElement("details");
   const text = JSON.stringify(event.data);
   details.append(element("summary", text.length > 160 ? text.slice(0, 159) + "…" : text));

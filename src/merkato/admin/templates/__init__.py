@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from babel import Locale, UnknownLocaleError
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from merkato.admin.domain import TO_SHIP, goods
 from merkato.contracts import money as written
@@ -70,9 +71,10 @@ def money(minor: int, currency: str) -> str:
     return written.money(minor, currency, "en")
 
 
-def moment(at: str | None) -> str:
-    """Write a time, in UTC."""
-    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M}" if at else ""
+def moment(at: str | None) -> Markup:
+    """Write a time, in UTC; nothing for None."""
+    shown = f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M}" if at else ""
+    return Markup('<time datetime="{}">{}</time>').format(at, shown) if at else Markup("")
 
 
 def short(value: Any) -> str:
