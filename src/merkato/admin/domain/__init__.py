@@ -156,8 +156,9 @@ TABLES = {
             slug="notifications", title="Notifications", path="/api/v1/notifications",
             link="/admin/notifications/{id}",
             columns=(
-                _c("created_at", "When", "time"), _c("template", "What"), _c("channel", "By"),
-                _c("recipient", "To"), _c("state", "State", "state"), _c("reason", "Why"),
+                _c("created_at", "When", "time"), _c("template", "What", "words"),
+                _c("channel", "By"), _c("recipient", "To"), _c("state", "State", "state"),
+                _c("reason", "Why"),
             ),
             filters=(Filter("recipient", "To"),
                      Filter("state", "State", ("queued", "sent", "failed")),
