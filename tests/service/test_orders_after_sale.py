@@ -349,6 +349,22 @@ async def test_others_see_nothing_of_it(orders):
     assert keyless.status == 400
 
 
+async def test_who_may_only_read_orders_changes_none(orders):
+    fresh, sent = await confirmed(orders), await confirmed(orders)
+    await post(orders, f"orders/{sent['id']}/shipments")
+    cancellation, back = f"orders/{fresh['id']}/cancellation", f"orders/{sent['id']}/returns"
+    tokens = [harness.user_token(role=role) for role in ("fulfilment", "accountant")]
+    for token in (*tokens, harness.api_key("orders:read")[0]):
+        await get(orders, f"orders/{fresh['id']}", token)
+        for path, body in ((cancellation, some((1, 1))), (back, some((1, 1))), (cancellation, {})):
+            refused = await post(orders, path, body, token)
+            assert (refused.status, refused.json()["type"]) == (403, "/problems/forbidden"), path
+    assert not await orders.said((OrderCredited, OrderCancelled, ReturnRequested))
+    writer, _ = harness.api_key("orders:write")
+    assert (await post(orders, back, some((1, 1)), writer)).status == 201
+    assert (await post(orders, cancellation, {}, writer)).status == 200
+
+
 async def test_what_a_customer_wrote_is_forgotten_with_them(orders):
     order = await confirmed(orders)
     await post(orders, f"orders/{order['id']}/cancellation", some((1, 1), reason="CANARY"), TOKEN)

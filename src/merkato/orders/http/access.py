@@ -6,13 +6,26 @@ from litestar import Request
 
 from merkato.chassis.db import Row
 from merkato.chassis.tokens import Caller, is_thing_token
+from merkato.contracts.problem import Forbidden, NotFound
 from merkato.orders.http.desk import Desk
 
 
 def may_see(row: Row, request: Request[Any, Any, Any], caller: Caller, desk: Desk) -> bool:
     """Tell whether an order concerns the caller."""
-    if caller.may("orders:read"):
-        return True
+    return caller.may("orders:read") or _owns(row, request, caller, desk)
+
+
+def changeable(row: Row | None, request: Request[Any, Any, Any], caller: Caller, desk: Desk) -> Row:
+    """Give an order that the caller may change. Raises NotFound, Forbidden for who only reads."""
+    if row is not None:
+        if caller.may("orders:write") or _owns(row, request, caller, desk):
+            return row
+        if caller.may("orders:read"):
+            raise Forbidden("Changing somebody's order takes orders:write.")
+    raise NotFound("There is no such order.")
+
+
+def _owns(row: Row, request: Request[Any, Any, Any], caller: Caller, desk: Desk) -> bool:
     if row["customer_id"] is not None and row["customer_id"] == caller.user_id:
         return True
     order_id = row["id"] if "id" in row else row["order_id"]

@@ -34,7 +34,7 @@ from merkato.orders.domain.credits import ShippingPart
 from merkato.orders.domain.goods import Wish
 from merkato.orders.domain.life import Status
 from merkato.orders.http import views
-from merkato.orders.http.access import may_see, principal
+from merkato.orders.http.access import changeable, may_see, principal
 from merkato.orders.http.desk import Desk
 from merkato.orders.http.naming import Named, naming
 from merkato.orders.store import life
@@ -174,14 +174,13 @@ async def cancel_order(
 ) -> Response[bytes]:
     """End an order while nothing is shipped, or take pieces off it; what was paid goes back.
 
-    Needs a key. Cancelling again is harmless; 409 state-conflict for an order of which something
-    is shipped, and for `lines` of one that is not confirmed; 422 for more pieces than are left.
+    Needs a key; of staff orders:write. Cancelling again is harmless; 409 state-conflict for an
+    order of which something is shipped, and for `lines` of one that is not confirmed; 422 for more
+    pieces than are left.
     """
     key = parse_key(idempotency_key, required=True)
     async with desk.db.reading() as tx:
-        row = await life.brief(tx, order_id)
-    if row is None or not may_see(row, request, caller, desk):
-        raise NotFound("There is no such order.")
+        row = changeable(await life.brief(tx, order_id), request, caller, desk)
     own = caller.user_id is not None and row["customer_id"] == caller.user_id
     by_staff = caller.may("orders:write") and not own
     if data.shipping is not None and not by_staff:

@@ -30,7 +30,7 @@ from merkato.orders.actions import returns as actions
 from merkato.orders.actions.returns import Receipt
 from merkato.orders.domain.credits import ShippingPart
 from merkato.orders.domain.goods import LineNo, Wish
-from merkato.orders.http.access import may_see, principal
+from merkato.orders.http.access import changeable, principal
 from merkato.orders.http.desk import Desk
 from merkato.orders.http.naming import Named, naming
 from merkato.orders.http.views import ReturnView
@@ -96,15 +96,13 @@ async def request_return(
     desk: Desk,
     idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
-    """Announce that shipped pieces come back. Needs a key. 201 with the return.
+    """Announce that shipped pieces come back. Needs a key; of staff orders:write. 201.
 
     422 for more pieces than were shipped and are not coming back already.
     """
     key = parse_key(idempotency_key, required=True)
     async with desk.db.reading() as tx:
-        row = await life.brief(tx, order_id)
-    if row is None or not may_see(row, request, caller, desk):
-        raise NotFound("There is no such order.")
+        row = changeable(await life.brief(tx, order_id), request, caller, desk)
     if (data.received or data.shipping) and not caller.may("orders:write"):
         raise Forbidden("That goods are here is said by staff.")
     actor = principal(caller, row)
