@@ -199,6 +199,22 @@ async def test_provisional_holds_end_unless_their_order_exists(new_database):
             assert await shelf(inventory, "A") == (5, left)
 
 
+async def test_a_hold_that_is_renewed_while_orders_is_asked_does_not_end(new_database):
+    order, alone = uuid4(), []
+
+    async def retried(scope, receive, send):  # orders, asked just when its customer tries again
+        assert (await reserve(alone[0], order, A=1)).status == 200
+        await NO_SUCH_ORDER(scope, receive, send)
+
+    async with harness.alone(service(Config()), new_database, {"orders": retried}) as inventory:
+        alone.append(inventory)
+        await stocked(inventory, A=1)
+        await reserve(inventory, order, A=1)
+        await inventory.fetch("update reservations set expires_at = now()")
+        assert await inventory.run_job("expire-holds") == 0
+        assert await shelf(inventory, "A") == (1, 1)
+
+
 async def test_stock_cannot_fall_below_what_is_reserved(inventory):
     await stocked(inventory, A=5)
     await reserve(inventory, uuid4(), A=4)

@@ -113,12 +113,17 @@ class _Folding:
             await store.settle(tx, holds, moves, self.journal)
 
 
-async def end_provisional(tx: Tx, order_ids: Sequence[UUID]) -> list[UUID]:
-    """End holds that no order stands behind and free their stock. Harmless to repeat."""
+async def end_provisional(
+    tx: Tx, order_ids: Sequence[UUID], *, overdue: bool = False
+) -> list[UUID]:
+    """End holds that no order stands behind and free their stock. Harmless to repeat.
+
+    With `overdue` a hold stays that was renewed since somebody found its time over.
+    """
     lines = await store.lines(tx, order_ids)
     await store.lock_stock(tx, [line["sku"] for line in lines])
     await store.lock_holds(tx, order_ids)
-    ended = set(await store.end_holds(tx, order_ids))
+    ended = set(await store.end_holds(tx, order_ids, overdue=overdue))
     freed: dict[str, int] = defaultdict(int)
     for line in lines:
         if line["order_id"] in ended:

@@ -33,7 +33,7 @@ async def expire(resources: Resources) -> int:
     ended: list[UUID] = []
     if keep or orphans:
         async with resources.db.transaction() as tx:
-            ended = await actions.end_provisional(tx, orphans)
+            ended = await actions.end_provisional(tx, orphans, overdue=True)
             await store.keep(tx, keep)
     return len(ended)
 

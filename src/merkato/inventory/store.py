@@ -146,9 +146,9 @@ update reservations set state = 'expired', changed_at = clock_timestamp()
 """
 
 
-async def end_holds(tx: Tx, order_ids: Sequence[UUID]) -> list[UUID]:
-    """End provisional holds; give those that were held. Stock and holds are locked before."""
-    return [row["order_id"] for row in await tx.fetch(END_HOLDS, list(order_ids))]
+async def end_holds(tx: Tx, order_ids: Sequence[UUID], *, overdue: bool) -> list[UUID]:
+    """End provisional holds, with `overdue` those alone; give which. All is locked before."""
+    return [row["order_id"] for row in await tx.fetch(END_HOLDS, list(order_ids), overdue)]
 
 
 LINES = """
