@@ -262,14 +262,28 @@ async def test_customers_see_yes_few_or_no_and_staff_see_numbers(inventory):
     assert (await inventory.request("GET", "/api/v1/stock")).status == 422
 
 
-async def test_a_variant_gets_a_row_of_stock(inventory):
-    await inventory.hear(
-        VariantPriced(
-            sku="NEW", product_id=uuid4(), titles={"en": "New"}, active=True, version=1,
-            prices=(Price(currency="EUR", amount_minor=1),),
-        )
+def published(sku, **more):
+    return VariantPriced(
+        sku=sku, product_id=uuid4(), titles={"en": sku}, active=True, version=1,
+        prices=(Price(currency="EUR", amount_minor=1),), **more,
     )  # fmt: skip
+
+
+async def test_a_variant_gets_a_row_of_stock(inventory):
+    await inventory.hear(published("NEW"))
     assert await shelf(inventory, "NEW") == (0, 0)
+
+
+async def test_stock_counted_under_another_spelling_is_that_of_the_published_sku(inventory):
+    await stocked(inventory, **{"tee-red": 4, "mug": 1})
+    await reserve(inventory, uuid4(), mug=1)
+    await inventory.hear(published("TEE-RED"), published("MUG"))
+    assert (await reserve(inventory, uuid4(), **{"TEE-RED": 1})).status == 201
+    await stocked(inventory, **{"TEE-RED": 7})
+    assert await shelf(inventory, "TEE-RED") == (7, 1)
+    told = await inventory.request("GET", "/api/v1/stock/TEE-RED/journal", token=staff())
+    assert [entry["delta"] for entry in told.json()["items"]] == [3, 4]
+    assert await shelf(inventory, "mug") == (1, 1)  # ordered so: its order's events name it
 
 
 def back(order_id, **skus):

@@ -58,10 +58,11 @@ def _taken_off(event: OrderCredited) -> list[tuple[str, int]]:
 
 
 async def on_priced(tx: Tx, heard: Sequence[Heard[VariantPriced]]) -> None:
-    """A sku is sold from now on: it gets a first row of stock."""
-    tracked = [one.event.sku for one in heard if one.event.track_stock]
+    """A sku is sold from now on: it gets a first row of stock, or the one counted before."""
+    tracked = [one.event for one in heard if one.event.track_stock]
     if tracked:
-        await store.ensure(tx, tracked)
+        await store.respell(tx, [event.sku for event in tracked if event.active])
+        await store.ensure(tx, [event.sku for event in tracked])
 
 
 HEARS: Hears = {

@@ -142,7 +142,8 @@ async def hold(tx: Tx, order_id: UUID) -> Row | None:
 
 END_HOLDS = """
 update reservations set state = 'expired', changed_at = clock_timestamp()
- where order_id = any($1) and state = 'held' and not kept returning order_id
+ where order_id = any($1) and state = 'held' and not kept
+   and (not $2 or expires_at < clock_timestamp()) returning order_id
 """
 
 
@@ -190,6 +191,23 @@ returning sku
 async def ensure(tx: Tx, skus: Sequence[str]) -> set[str]:
     """Make a first row for skus that have none; give those that were new."""
     return {row["sku"] for row in await tx.fetch(ENSURE, sorted(set(skus)))}
+
+
+RESPELL = """
+with w as (
+    select s.sku as was, n.sku from unnest($1::text[]) n(sku)
+      join stock s on lower(s.sku) = lower(n.sku) and s.location = 'main' and s.sku <> n.sku
+     where not exists (select from reservation_lines l where l.sku = s.sku)
+     order by s.sku for update of s),
+s as (update stock s set sku = w.sku, said = null from w
+       where s.location = 'main' and s.sku = w.was)
+update journal j set sku = w.sku from w where j.location = 'main' and j.sku = w.was
+"""
+
+
+async def respell(tx: Tx, skus: Sequence[str]) -> None:
+    """Write rows that differ from skus by case alone as these are written, unless ordered so."""
+    await tx.execute(RESPELL, sorted(set(skus)))
 
 
 SET_THRESHOLD = "update stock set threshold = $2 where location = 'main' and sku = $1"
