@@ -1,5 +1,6 @@
 """Shipping methods, tax rates and customers' price lists: kept by staff, counted at once."""
 
+import asyncio
 from uuid import uuid4
 
 import harness
@@ -97,6 +98,38 @@ async def test_customers_choose_from_what_fits_their_cart(orders):
     assert (await offered("country=DE&weight_g=9999"))["lorry"] == 900
     assert "lorry" not in await offered("country=DE&weight_g=30001")
     assert "lorry" not in await offered("currency=JPY")
+
+
+async def test_a_cart_that_cannot_be_ordered_in_one_is_not_made_but_shown(orders):
+    await sell(orders, "A", price(1_190), price(900, price_list="trade", tax_included=False))
+    await sell(orders, "B", price(1_190))
+    cart = (await orders.request("POST", "/api/v1/carts", {}, token=TOKEN)).json()
+    here = f"/api/v1/carts/{cart['id']}"
+
+    async def ask(method, path, body=None):
+        return await orders.request(method, here + path, body, token=TOKEN)
+
+    lines = (await ask("POST", "/lines", {"sku": "A", "quantity": 2})).json()["lines"]
+    line = f"/lines/{lines[0]['line_id']}"
+    await sell(orders, "A", price(10**9), price(10**9, price_list="trade", tax_included=False),
+               version=3)  # fmt: skip
+    await asyncio.sleep(1)  # offers are remembered for as long
+    assert (await ask("POST", "/lines", {"sku": "A", "quantity": 1_000})).status == 422
+    assert (await ask("PATCH", line, {"quantity": 1_001})).status == 422
+    assert (await ask("PATCH", line, {"quantity": 3})).status == 200
+    assert (await ask("POST", "/lines", {"sku": "B"})).status == 201
+    await orders.fetch("insert into customer_price_lists values ($1, 'trade')", PERSON)
+    shown = (await ask("GET", "")).json()
+    assert shown["totals"] is None
+    assert "ordered apart" in shown["refusal"]
+    assert [(one["sku"], one["quantity"], one["unit_price_minor"]) for one in shown["lines"]] == [
+        ("A", 3, None), ("B", 1, None)
+    ]  # fmt: skip
+    assert (await ask("PATCH", line, {"quantity": 1})).status == 422
+    less = await ask("DELETE", f"/lines/{shown['lines'][1]['line_id']}")
+    assert (less.json()["totals"]["grand_minor"], less.json()["refusal"]) == (3 * 10**9, None)
+    assert (await ask("POST", "/lines", {"sku": "B"})).status == 422
+    assert len((await ask("GET", "")).json()["lines"]) == 1
 
 
 @pytest.mark.parametrize(

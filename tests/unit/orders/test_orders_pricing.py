@@ -186,6 +186,17 @@ def test_a_coupon_is_valid_up_to_its_edges():
     assert priced([(offer(), 1)], coupon=edge).discount_minor == 100
 
 
+def test_a_quote_of_what_cannot_be_ordered_in_one_has_no_prices_and_says_why():
+    net = Price(currency="EUR", amount_minor=900, tax_included=False)
+    for items, said in (
+        ([(offer(), 1), (offer("B", prices=(net,)), 1)], "ordered apart"),
+        ([(offer(amount=10**7), 10**6)], "at most 1000000000000"),
+    ):
+        got = quote(asked(items, shipping="standard", coupon=coupon()), terms(), NOW)
+        assert said in got.refusal.detail
+        assert (got.priced.lines, got.priced.grand_minor) == ((), 0)
+
+
 def test_a_quote_leaves_out_what_cannot_be_bought_or_sent():
     at = terms(methods=[method(countries=("FR",))])
     wish = asked([(offer(), 1), (offer("B", active=False), 1)], shipping="standard")

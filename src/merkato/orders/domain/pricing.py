@@ -245,16 +245,20 @@ def _adjustments(
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """A cart as far as it can be priced, and why its coupon counts for nothing, if so."""
+    """A cart as far as it can be priced, and why its coupon counts for nothing, if so.
+
+    With a `refusal` its goods cannot be ordered in one: nothing of it is priced.
+    """
 
     priced: Priced
     coupon_refusal: str | None = None
+    refusal: Validation | None = None
 
 
 def quote(asked: Asked, terms: Terms, now: datetime) -> Quote:
     """Price what of a cart can be bought now: without goods, a method or a coupon that cannot be.
 
-    Raises Validation for sums beyond 10**12, and for prices with tax beside prices without.
+    Sums beyond 10**12, and prices with tax beside prices without, are its `refusal`.
     """
     for_sale = tuple(
         item
@@ -270,3 +274,6 @@ def quote(asked: Asked, terms: Terms, now: datetime) -> Quote:
         except CouponInvalid as refusal:
             refused = refusal.members["reason"]
             asked = msgspec.structs.replace(asked, coupon=None)
+        except Validation as refusal:
+            nothing = msgspec.structs.replace(asked, items=(), shipping_method=None, coupon=None)
+            return Quote(priced=price(nothing, terms, now), refusal=refusal)

@@ -54,7 +54,11 @@ class CartCoupon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CartView(msgspec.Struct, frozen=True, kw_only=True):
-    """A cart. `token` is shown once, to the guest who made it."""
+    """A cart. `token` is shown once, to the guest who made it.
+
+    `totals` is null for an empty new cart, and where lines cannot be ordered in one: no line has a
+    price then, and `refusal` says why.
+    """
 
     id: UUID
     status: str
@@ -70,6 +74,7 @@ class CartView(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str]
     updated_at: datetime
     coupon: CartCoupon | None = None
+    refusal: str | None = None
     token: str | None = None
 
 
@@ -83,12 +88,11 @@ async def mine(cart_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk) 
 
 
 async def show(
-    cart: carts.Cart, desk: Desk, known: dict[str, Offer] | None = None, *, status: int = 200
+    cart: carts.Cart, desk: Desk, quoted: Quote | None = None, *, status: int = 200
 ) -> Response[CartView]:
-    """Show a cart at today's prices; `known` are offers just read."""
-    if known is None or any(line.sku not in known for line in cart.lines):
-        known = await desk.offers([line.sku for line in cart.lines])
-    quoted = await priced(cart, desk, known)
+    """Show a cart at today's prices; `quoted` is what it was just priced at."""
+    known = await desk.offers([line.sku for line in cart.lines])
+    quoted = quoted or await priced(cart, desk, known)
     totals = quoted.priced
     lines = {line.offer.sku: line for line in totals.lines}
     view = CartView(
@@ -98,7 +102,9 @@ async def show(
         currency=cart.currency,
         locale=cart.locale,
         lines=[_line(cart, line, known[line.sku], lines.get(line.sku)) for line in cart.lines],
-        totals=CartTotals(
+        totals=None
+        if quoted.refusal
+        else CartTotals(
             items_minor=totals.items_minor,
             discount_minor=totals.discount_minor,
             shipping_minor=totals.shipping.gross_minor,
@@ -112,6 +118,7 @@ async def show(
         metadata=cart.metadata,
         updated_at=cart.updated_at,
         coupon=_coupon(cart, quoted),
+        refusal=quoted.refusal.detail if quoted.refusal else None,
     )
     return Response(view, status_code=status, headers={"ETag": etag(cart.version)})
 
@@ -128,6 +135,14 @@ async def priced(cart: carts.Cart, desk: Desk, known: dict[str, Offer]) -> Quote
         coupon=await desk.coupon(cart.coupon) if cart.coupon else None,
     )
     return quote(asked, await desk.terms(), datetime.now(UTC))
+
+
+async def orderable(cart: carts.Cart, desk: Desk, known: dict[str, Offer]) -> Quote:
+    """Price a cart before it is written. Raises Validation where it cannot be ordered in one."""
+    quoted = await priced(cart, desk, known)
+    if quoted.refusal:
+        raise quoted.refusal
+    return quoted
 
 
 def _line(

@@ -24,7 +24,7 @@ from merkato.orders.actions import placing as actions
 from merkato.orders.domain.offers import price_of
 from merkato.orders.domain.placing import LINES_MAX
 from merkato.orders.domain.terms import CannotBeSent
-from merkato.orders.http.cart_views import CartView, HTTPRequest, mine, show
+from merkato.orders.http.cart_views import CartView, HTTPRequest, mine, orderable, show
 from merkato.orders.http.desk import Desk
 from merkato.orders.store import carts
 
@@ -151,12 +151,16 @@ async def add_line(
     if had + data.quantity > 1_000_000:
         raise Validation.at("/quantity", "At most 1,000,000 pieces of a sku.")
     new = carts.NewLine(cart_id, new_id(), data.sku, data.quantity)
+    after = cart.with_line(new)
+    quoted = await orderable(after, desk, known)
     version = await desk.add_line(new)
     if version is None:
         raise StateConflict("This cart was ordered or merged.")
-    after = cart.with_line(new) if version == cart.version + 1 else await desk.cart(cart_id)
-    assert after is not None
-    return await show(after, desk, known, status=201)
+    if version == after.version:
+        return await show(after, desk, quoted, status=201)
+    changed = await desk.cart(cart_id)
+    assert changed is not None
+    return await show(changed, desk, status=201)
 
 
 @patch("/api/v1/carts/{cart_id:uuid}/lines/{line_id:uuid}", policy=ANYONE)
@@ -164,8 +168,10 @@ async def set_line(
     cart_id: UUID, line_id: UUID, data: SetLine, request: HTTPRequest, caller: Caller,
     desk: Desk,
 ) -> Response[CartView]:  # fmt: skip
-    """Set how many pieces a line has."""
-    await mine(cart_id, request, caller, desk)
+    """Set how many pieces a line has. 422 where the cart could not be ordered so."""
+    cart = await mine(cart_id, request, caller, desk)
+    known = await desk.offers([line.sku for line in cart.lines])
+    await orderable(cart.with_quantity(line_id, data.quantity), desk, known)
     async with desk.db.reading() as tx:
         if not await carts.set_line(tx, cart_id, line_id, data.quantity):
             raise NotFound("There is no such line in an open cart.")

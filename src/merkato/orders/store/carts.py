@@ -54,6 +54,15 @@ class Cart(msgspec.Struct, frozen=True, kw_only=True):
         )
         return msgspec.structs.replace(self, version=self.version + 1, lines=tuple(lines.values()))
 
+    def with_quantity(self, line_id: UUID, quantity: int) -> "Cart":
+        """Give the cart as it would be with so many of a line."""
+        set_one = msgspec.structs.replace
+        lines = (
+            set_one(line, quantity=quantity) if line.line_id == line_id else line
+            for line in self.lines
+        )
+        return msgspec.structs.replace(self, lines=tuple(lines))
+
 
 class NewCart(msgspec.Struct, frozen=True):
     """An empty cart to be."""

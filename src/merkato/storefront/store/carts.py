@@ -9,6 +9,7 @@ from merkato.contracts.problem import Problem
 
 GONE = (404, 409)  # the cart is somebody else's now, or was ordered
 CARTS = "/api/v1/carts"
+NO_TOTALS = dict.fromkeys(("items_minor", "shipping_minor", "tax_minor", "grand_minor"), 0)
 STOCK_MAX = 100  # skus that inventory tells of in one answer
 
 
@@ -126,9 +127,13 @@ async def _like(visit: Visit, guest: str, token: str) -> dict[str, Any]:
 
 
 def kept(session: Session, found: dict[str, Any]) -> dict[str, Any]:
-    """Note how much is in the cart, for the badge on every page."""
+    """Note how much is in the cart, for the badge on every page.
+
+    A cart whose goods cannot be ordered in one has no totals; its lines have no price either, and
+    are shown as what cannot be bought.
+    """
     session.cart_pieces = sum(line["quantity"] for line in found["lines"])
-    return found
+    return found | {"totals": found["totals"] or NO_TOTALS}
 
 
 def forget(session: Session) -> None:
