@@ -4,6 +4,7 @@ import asyncio
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 from service.orders_desk import TOKEN, Inventory, Payments, about, offer, opened, place, wish
 
 from merkato.contracts.inventory import ReservationLost
@@ -102,6 +103,25 @@ async def test_a_price_that_changed_meanwhile_gives_the_hold_back(orders, stock)
     assert (refused.status, refused.json()["type"]) == (409, "/problems/price-changed")
     assert stock.given_back() == [stock.asked[0][1]]
     assert await orders.said(OrderPlaced) == []
+
+
+async def test_an_order_that_the_database_refuses_gives_the_hold_back(orders, stock):
+    async def forbid():
+        await orders.fetch("alter table orders add check (locale <> 'en')")
+
+    stock.before_answer = forbid
+    assert (await place(orders)).status == 500
+    assert stock.given_back() == [stock.asked[0][1]]
+
+
+async def test_an_order_too_long_for_one_event_is_refused_before_the_hold(orders, stock):
+    long = {"en": "\N{CYRILLIC SMALL LETTER ZHE}" * 130_000}
+    await orders.hear(*(replace(offer(sku, 500, version=2), titles=long) for sku in "AB"))
+    both = [{"sku": sku, "quantity": 1} for sku in "AB"]
+    refused = await place(orders, wish(lines=both))
+    assert (refused.status, refused.json()["errors"][0]["pointer"]) == (422, "/lines")
+    assert stock.asked == []
+    assert (await place(orders, wish())).status == 202
 
 
 async def test_a_hold_another_call_took_is_not_given_back(orders, stock):

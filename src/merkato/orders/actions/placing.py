@@ -19,6 +19,7 @@ from merkato.orders.store.placing import NewOrder
 
 PLACED, PRICE_CHANGED, CONFLICT, TAKEN = "placed", "price-changed", "conflict", "taken"
 EXHAUSTED = "exhausted"
+PLACED_MAX_BYTES = 480 * 1024  # the outbox takes 512 KiB; later events of an order say a bit more
 PLACED_FOR = "orders.order_placed_for_customer"
 
 
@@ -145,6 +146,11 @@ def _placed(order: NewOrder) -> OrderPlaced:
         shipping_address=order.shipping_address,
         payment_token=order.payment_token,
     )
+
+
+def fits(order: NewOrder) -> bool:
+    """Tell whether what is said of an order goes into one event."""
+    return len(msgspec.json.encode(_placed(order))) <= PLACED_MAX_BYTES
 
 
 async def merge_carts(tx: Tx, source: UUID, target: UUID) -> None:

@@ -18,7 +18,7 @@ import structlog
 from litestar import Request, Response, post
 
 from merkato.chassis.ask import Asks
-from merkato.chassis.db import Row
+from merkato.chassis.db import Row, house_is_down
 from merkato.chassis.failpoints import reach
 from merkato.chassis.http import ANYONE, IdempotencyKey, moment
 from merkato.chassis.idempotency import fingerprint, parse_key
@@ -249,9 +249,11 @@ async def _place(
     """Hold the goods and write the order; None when it was priced by an offer that is old."""
     digest = rules.order_digest(asked.principal, asked.key, wanted)
     order_id = derived_id(digest)
+    order = _new_order(desk.settings, asked, basket, priced, order_id)
+    if not actions.fits(order):
+        raise Validation.at("/lines", "Too much text for one order; place these lines in several.")
     took = await _reserve(desk, asked, order_id, priced)
     try:
-        order = _new_order(desk.settings, asked, basket, priced, order_id)
         outcome = await desk.place(order)
         for _ in range(NUMBERS_MAX):
             if outcome.verdict != actions.TAKEN or outcome.existing:
@@ -266,8 +268,8 @@ async def _place(
         refusal = _refusal(order, outcome)
         if refusal is not None:
             raise refusal
-    except (StateConflict, KeyReused, coupons.CouponExhausted):
-        if took:
+    except Exception as error:  # else nobody knows whether it was placed: the hold's clock asks
+        if took and not house_is_down(error):
             await asyncio.shield(_give_back(desk.asks, order_id))
         raise
     if took:
