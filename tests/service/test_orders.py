@@ -15,6 +15,7 @@ from merkato.contracts.payments import (
     PaymentDeclined,
     PaymentState,
 )
+from merkato.orders.domain import placing as rules
 
 SHOWN = {"expected_total": {"amount_minor": 1_000, "currency": "EUR"}}
 
@@ -178,6 +179,25 @@ async def test_a_cart_is_ordered_once(orders, stock):
     assert (await place(orders, body)).json()["type"] == "/problems/state-conflict"
     stale = body | {"cart_version": 1}
     assert (await place(orders, stale)).status == 409
+
+
+async def test_a_cart_or_order_has_at_most_so_many_lines(orders, monkeypatch):
+    monkeypatch.setattr(rules, "LINES_MAX", 1)
+    mine, other = [(await orders.request("POST", "/api/v1/carts", {}, token=token)).json()
+                   for token in (TOKEN, None)]  # fmt: skip
+    for cart, sku, token in ((mine, "A", TOKEN), (other, "B", None)):
+        proof = {"x-cart-token": cart["token"] or ""}
+        path = f"/api/v1/carts/{cart['id']}/lines"
+        added = await orders.request("POST", path, {"sku": sku}, token=token, headers=proof)
+        assert added.status == 201, added
+    merge = {"cart_id": other["id"], "token": other["token"]}
+    path = f"/api/v1/carts/{mine['id']}"
+    assert (await orders.request("POST", f"{path}/merge", merge, token=TOKEN)).status == 422
+    assert len((await orders.request("GET", path, token=TOKEN)).json()["lines"]) == 1
+    await orders.fetch("update cart_lines set cart_id = $1", mine["id"])
+    body = {"cart_id": mine["id"], "contact": {"email": "a@example.org"}}
+    refused = await place(orders, body | {"payment": {"method": "on_account"}})
+    assert (refused.status, refused.json()["errors"][0]["pointer"]) == (422, "/lines")
 
 
 async def test_a_batch_of_mixed_verdicts_moves_each_order_its_way(orders):

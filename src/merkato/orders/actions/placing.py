@@ -11,8 +11,9 @@ from merkato.chassis.db import Row, Tx
 from merkato.chassis.outbox import say
 from merkato.chassis.trail import note
 from merkato.contracts.orders import Line, OrderPlaced, Totals
-from merkato.contracts.problem import Problem, StateConflict
+from merkato.contracts.problem import Problem, StateConflict, Validation
 from merkato.orders.actions import coupons
+from merkato.orders.domain import placing as rules
 from merkato.orders.store import carts
 from merkato.orders.store import placing as store
 from merkato.orders.store.placing import NewOrder
@@ -154,8 +155,9 @@ def fits(order: NewOrder) -> bool:
 
 
 async def merge_carts(tx: Tx, source: UUID, target: UUID) -> None:
-    """Pour a guest's cart into a customer's. Raises StateConflict when one is not open.
+    """Pour a guest's cart into a customer's.
 
+    Raises StateConflict when one is not open, Validation for more lines than a cart may have.
     Merging the same cart again is harmless: it has nothing left to give.
     """
     status = await carts.lock(tx, *sorted((source, target)))
@@ -164,6 +166,8 @@ async def merge_carts(tx: Tx, source: UUID, target: UUID) -> None:
     if status.get(source) != "open" or status.get(target) != "open":
         raise StateConflict("One of the carts has been ordered.")
     await carts.pour(tx, source, target)
+    if await carts.line_count(tx, target) > rules.LINES_MAX:
+        raise Validation.at("/cart_id", f"A cart has at most {rules.LINES_MAX} lines.")
     await carts.mark_merged(tx, source)
     await carts.touch(tx, target, source)
 

@@ -150,13 +150,15 @@ def tax_country(shipping: Address | None, billing: Address | None) -> str | None
 
 
 def merged(lines: Iterable[Goods]) -> tuple[Goods, ...]:
-    """Sum lines by sku and price, sorted. Raises Validation for no lines."""
+    """Sum lines by sku and price, sorted. Raises Validation for no lines, or too many."""
     found: dict[tuple[str, int], int] = {}
     for line in lines:
         at = (line.sku, -1 if line.agreed_minor is None else line.agreed_minor)
         found[at] = found.get(at, 0) + line.quantity
     if not found:
         raise Validation.at("/lines", "There is nothing to order.")
+    if len(found) > LINES_MAX:
+        raise Validation.at("/lines", f"An order has at most {LINES_MAX} lines.")
     return tuple(
         Goods(sku=sku, quantity=quantity, agreed_minor=None if agreed < 0 else agreed)
         for (sku, agreed), quantity in sorted(found.items())

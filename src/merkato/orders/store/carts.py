@@ -257,6 +257,15 @@ async def pour(tx: Tx, source: UUID, target: UUID) -> None:
     await tx.execute(POUR, source, target)
 
 
+LINES = "select count(*) from cart_lines where cart_id = $1"
+
+
+async def line_count(tx: Tx, cart_id: UUID) -> int:
+    """Count the lines of a cart."""
+    count: int = await tx.fetchval(LINES, cart_id)
+    return count
+
+
 async def mark_merged(tx: Tx, cart_id: UUID) -> None:
     """Close a cart whose lines went elsewhere."""
     await tx.execute(MERGED, cart_id)
