@@ -181,6 +181,36 @@ async def test_a_cart_is_ordered_once(orders, stock):
     assert (await place(orders, stale)).status == 409
 
 
+async def test_a_key_makes_one_cart_and_adds_pieces_once(orders):
+    async def send(path, body, token=TOKEN, key=None, **headers):
+        path = f"/api/v1/carts{path}"
+        return await orders.request("POST", path, body, token=token, key=key, headers=headers)
+
+    key = uuid4().hex
+    made = [(await send("", {}, key=key)).json()["id"] for _ in range(2)]
+    other = (await send("", {}, key=uuid4().hex)).json()["id"]
+    assert made[0] == made[1] != other
+    assert (await send("", {"locale": "de"}, key=key)).status == 422
+    guests = [(await send("", {}, token=None, key=key)).json() for _ in range(2)]
+    assert guests[0]["id"] != guests[1]["id"]  # strangers may have the same key
+    proof = {"x-cart-token": guests[0]["token"]}
+    for cart, token, headers in ((made[0], TOKEN, {}), (guests[0]["id"], None, proof)):
+        line = {"sku": "A", "quantity": 600_000}
+        first, again = [await send(f"/{cart}/lines", line, token, key, **headers) for _ in range(2)]
+        assert (first.status, again.status) == (201, 201), again
+        assert "idempotent-replayed" not in first.headers
+        assert again.headers["idempotent-replayed"] == "true"
+        assert first.json() == again.json() | {"updated_at": first.json()["updated_at"]}
+        assert (await send(f"/{cart}/lines", {"sku": "A"}, token, key, **headers)).status == 422
+        more = await send(f"/{cart}/lines", {"sku": "A"}, token, uuid4().hex, **headers)
+        assert more.json()["lines"][0]["quantity"] == 600_001
+        at_once = await asyncio.gather(
+            *(send(f"/{cart}/lines", {"sku": "B"}, token, "k" * 16, **headers) for _ in range(3))
+        )
+        assert {answer.status for answer in at_once} == {201}
+        assert at_once[0].json()["lines"][1]["quantity"] == 1
+
+
 async def test_a_cart_or_order_has_at_most_so_many_lines(orders, monkeypatch):
     monkeypatch.setattr(rules, "LINES_MAX", 1)
     mine, other = [(await orders.request("POST", "/api/v1/carts", {}, token=token)).json()

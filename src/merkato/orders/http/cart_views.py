@@ -88,7 +88,13 @@ async def mine(cart_id: UUID, request: HTTPRequest, caller: Caller, desk: Desk) 
 
 
 async def show(
-    cart: carts.Cart, desk: Desk, quoted: Quote | None = None, *, status: int = 200
+    cart: carts.Cart,
+    desk: Desk,
+    quoted: Quote | None = None,
+    *,
+    status: int = 200,
+    token: str | None = None,
+    replayed: bool = False,
 ) -> Response[CartView]:
     """Show a cart at today's prices; `quoted` is what it was just priced at."""
     known = await desk.offers([line.sku for line in cart.lines])
@@ -119,8 +125,10 @@ async def show(
         updated_at=cart.updated_at,
         coupon=_coupon(cart, quoted),
         refusal=quoted.refusal.detail if quoted.refusal else None,
+        token=token,
     )
-    return Response(view, status_code=status, headers={"ETag": etag(cart.version)})
+    headers = {"ETag": etag(cart.version)} | ({"Idempotent-Replayed": "true"} if replayed else {})
+    return Response(view, status_code=status, headers=headers)
 
 
 async def priced(cart: carts.Cart, desk: Desk, known: dict[str, Offer]) -> Quote:

@@ -7,7 +7,9 @@ from uuid import UUID
 import msgspec
 from litestar import Response, delete, get, patch, post
 
-from merkato.chassis.http import ANYONE, USER, etag
+from merkato.chassis.db import Tx
+from merkato.chassis.http import ANYONE, USER, IdempotencyKey, etag
+from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.ids import new_id
 from merkato.chassis.tokens import Caller, is_thing_token, thing_token
 from merkato.contracts.problem import NotFound, StateConflict, UnknownProduct, Validation
@@ -24,7 +26,7 @@ from merkato.orders.actions import placing as actions
 from merkato.orders.domain.offers import price_of
 from merkato.orders.domain.placing import LINES_MAX
 from merkato.orders.domain.terms import CannotBeSent
-from merkato.orders.http.cart_views import CartView, HTTPRequest, mine, orderable, show
+from merkato.orders.http.cart_views import CartView, HTTPRequest, mine, orderable, priced, show
 from merkato.orders.http.desk import Desk
 from merkato.orders.store import carts
 
@@ -68,12 +70,31 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 @post("/api/v1/carts", policy=ANYONE)
-async def create_cart(data: NewCart, caller: Caller, desk: Desk) -> Response[CartView]:
-    """Begin a cart. A guest is given its token, to be sent as X-Cart-Token."""
-    cart_id = new_id()
-    new = carts.NewCart(cart_id, caller.user_id, data.currency, data.locale)
-    updated_at = await desk.new_cart(new)
+async def create_cart(
+    data: NewCart, caller: Caller, desk: Desk, idempotency_key: IdempotencyKey = None
+) -> Response[CartView]:
+    """Begin a cart. A guest is given its token, to be sent as X-Cart-Token.
+
+    Whoever has logged in may send a key: again with it, the cart of it as it is now.
+    """
+    key = parse_key(idempotency_key, required=False)
+    new = carts.NewCart(new_id(), caller.user_id, data.currency, data.locale)
+    cart_id = new.id
+    if key is None or caller.kind == "anonymous":
+        updated_at = await desk.new_cart(new)
+    else:
+
+        async def work(tx: Tx) -> Answer:
+            return answer(201, (await carts.insert(tx, [new])).popitem())
+
+        done = await once(desk.db, (caller.principal, "POST /carts", key), data, work)
+        cart_id, updated_at = msgspec.json.decode(done.body, type=tuple[UUID, datetime])
     token = None if caller.user_id else thing_token(desk.settings.token_secret, cart_id)
+    if cart_id != new.id:
+        cart = await desk.cart(cart_id)
+        if cart is None:
+            raise NotFound("The cart of this key was thrown away.")
+        return await show(cart, desk, status=201, token=token, replayed=True)
     view = CartView(
         id=cart_id, status="open", version=1, currency=data.currency, locale=data.locale, lines=[],
         totals=None, contact=None, shipping_address=None, billing_address=None,
@@ -137,30 +158,59 @@ async def delete_cart(cart_id: UUID, request: HTTPRequest, caller: Caller, desk:
 
 @post("/api/v1/carts/{cart_id:uuid}/lines", policy=ANYONE)
 async def add_line(
-    cart_id: UUID, data: AddLine, request: HTTPRequest, caller: Caller, desk: Desk
+    cart_id: UUID,
+    data: AddLine,
+    request: HTTPRequest,
+    caller: Caller,
+    desk: Desk,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[CartView]:
-    """Add pieces of a sku; the same sku adds up. 422 unknown-product, 409 once ordered."""
+    """Add pieces of a sku; the same sku adds up. 422 unknown-product, 409 once ordered.
+
+    With a key they are added once: again with it, the cart as it is now.
+    """
     cart = await mine(cart_id, request, caller, desk)
-    if len(cart.lines) >= LINES_MAX and all(line.sku != data.sku for line in cart.lines):
-        raise Validation.at("/sku", f"A cart has at most {LINES_MAX} lines.")
-    known = await desk.offers((data.sku, *(line.sku for line in cart.lines)))
-    offer = known.get(data.sku)
-    if offer is None or price_of(offer, cart.currency, data.quantity, cart.price_list) is None:
-        raise UnknownProduct(f"We do not sell {data.sku} in {cart.currency}.", skus=[data.sku])
-    had = sum(line.quantity for line in cart.lines if line.sku == data.sku)
-    if had + data.quantity > 1_000_000:
-        raise Validation.at("/quantity", "At most 1,000,000 pieces of a sku.")
+    key = parse_key(idempotency_key, required=False)
     new = carts.NewLine(cart_id, new_id(), data.sku, data.quantity)
     after = cart.with_line(new)
-    quoted = await orderable(after, desk, known)
-    version = await desk.add_line(new)
+    known = await desk.offers([line.sku for line in after.lines])
+    offer = known.get(data.sku)
+    quoted = await priced(after, desk, known) if offer else None
+
+    def check() -> None:
+        if len(after.lines) > LINES_MAX:
+            raise Validation.at("/sku", f"A cart has at most {LINES_MAX} lines.")
+        if (
+            not (offer and quoted)
+            or price_of(offer, cart.currency, data.quantity, cart.price_list) is None
+        ):
+            raise UnknownProduct(f"We do not sell {data.sku} in {cart.currency}.", skus=[data.sku])
+        if any(line.quantity > 1_000_000 for line in after.lines):
+            raise Validation.at("/quantity", "At most 1,000,000 pieces of a sku.")
+        if quoted.refusal:
+            raise quoted.refusal
+
+    async def work(tx: Tx) -> Answer:
+        check()
+        return _added((await carts.add_lines(tx, [new])).get(cart_id))
+
+    if key is None:
+        check()
+        done = _added(await desk.add_line(new))
+    else:
+        principal = caller.principal if caller.kind == "user" else f"cart:{cart_id}"
+        scope = (principal, f"POST /carts/{cart_id}/lines", key)
+        done = await once(desk.db, scope, data, work)
+    if not done.replayed and msgspec.json.decode(done.body) == after.version:
+        return await show(after, desk, quoted, status=201)
+    changed = await mine(cart_id, request, caller, desk)
+    return await show(changed, desk, status=201, replayed=done.replayed)
+
+
+def _added(version: int | None) -> Answer:
     if version is None:
         raise StateConflict("This cart was ordered or merged.")
-    if version == after.version:
-        return await show(after, desk, quoted, status=201)
-    changed = await desk.cart(cart_id)
-    assert changed is not None
-    return await show(changed, desk, status=201)
+    return answer(201, version)
 
 
 @patch("/api/v1/carts/{cart_id:uuid}/lines/{line_id:uuid}", policy=ANYONE)
