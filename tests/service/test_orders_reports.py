@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import harness
@@ -161,6 +161,14 @@ async def test_what_is_cancelled_whole_was_sold_and_given_back(orders):
 async def test_a_question_that_makes_no_sense_is_refused(orders, query, status):
     answer = await report(orders, **({"by": "month"} | query))
     assert answer.status == status, answer
+
+
+async def test_the_days_of_a_report_end_with_today_in_its_zone(orders):
+    for zone, hours in (("UTC", 0), ("Pacific/Kiritimati", 14), ("Etc/GMT%2B12", -12)):
+        path = f"/api/v1/reports/sales?format=csv&tz={zone}"
+        told = await orders.request("GET", path, token=STAFF)
+        today = (datetime.now(UTC) + timedelta(hours=hours)).date()
+        assert told.headers["content-disposition"].endswith(f'-{today}.csv"'), zone
 
 
 async def test_reports_are_for_staff(orders):

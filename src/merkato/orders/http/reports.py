@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 import msgspec
@@ -63,19 +63,19 @@ async def sales(
     placed; credits at their own time, apart from what they take back. A product of several
     categories counts in each. One moment of the database, in the order of `key`; amounts with tax.
     """
-    today = datetime.now(UTC).date()
-    last = last or max(today, first or today)
-    first = first or last - timedelta(days=DAYS)
-    if not date(1900, 1, 1) <= first <= last <= date(2200, 1, 1):
-        raise Validation.at("/from", "Days between 1900 and 2200, and `from` not after `to`.")
     after = decode_cursor(cursor, tuple[str, str])
     if after is not None and "\0" in "".join(after):
         raise Validation.at("/cursor", "Not a cursor of this list.")
-    query = Query(by=by, zone=tz, first=first, last=last, reference_prefix=reference_prefix)
     most = ROWS_MAX if form == "csv" else limit
     async with desk.db.transaction(snapshot=True) as tx:
-        if not await store.knows_zone(tx, tz):
+        today = await store.today(tx, tz)
+        if today is None:
             raise Validation.at("/tz", "A time zone is named like Europe/Berlin.")
+        last = last or max(today, first or today)
+        first = first or last - timedelta(days=DAYS)
+        if not date(1900, 1, 1) <= first <= last <= date(2200, 1, 1):
+            raise Validation.at("/from", "Days between 1900 and 2200, and `from` not after `to`.")
+        query = Query(by=by, zone=tz, first=first, last=last, reference_prefix=reference_prefix)
         read = store.by_line if by in OF_LINES else store.by_order
         rows = [_sales(dict(row)) for row in await read(tx, query, after, most + 1)]
     if form == "csv":

@@ -143,12 +143,14 @@ def _arguments(query: Query, after: tuple[str, str] | None, most: int) -> tuple[
     )  # fmt: skip
 
 
-KNOWS_ZONE = "select exists (select from pg_timezone_names where name = $1)"
+TODAY = """
+select (clock_timestamp() at time zone name)::date from pg_timezone_names where name = $1
+"""
 
 
-async def knows_zone(tx: Tx, name: str) -> bool:
-    """Tell whether the database knows a time zone of this name."""
-    found: bool = await tx.fetchval(KNOWS_ZONE, name)
+async def today(tx: Tx, zone: str) -> date | None:
+    """Give the day it is in a time zone; None for one that the database does not know."""
+    found: date | None = await tx.fetchval(TODAY, zone)
     return found
 
 
