@@ -1,7 +1,7 @@
 """Deliveries: what is due, what became of it."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from merkato.broker.domain.webhooks import Outgoing, Verdict
@@ -216,12 +216,3 @@ delete from deliveries where id in (
 async def forget(tx: Tx, days: int) -> int:
     """Forget what ended so long ago."""
     return await tx.execute(FORGET, days)
-
-
-OLDEST = "select min(created_at) from deliveries where state = 'pending' and position > 0"
-
-
-async def oldest_pending(tx: Tx) -> datetime | None:
-    """Tell since when the oldest delivery waits."""
-    found: datetime | None = await tx.fetchval(OLDEST)
-    return found

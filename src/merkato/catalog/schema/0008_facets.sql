@@ -1,7 +1,9 @@
 -- Facets are counted by statements that are planned once, and without the names of categories, which change seldom:
 -- whoever asks keeps the tree and is told when it is another.
 
-create table category_tree (version bigint not null);  -- one row; grows with every change of a category or its texts
+create table category_tree (  -- one row
+    version         bigint      not null  -- grows with every change of a category or its texts
+);
 insert into category_tree values (1);
 
 create function grow_tree() returns trigger language plpgsql as $$
