@@ -167,6 +167,8 @@ async def test_expands_the_charge(outside):
         ({"amount": -5}, "amount"),
         ({"amount": 10**20}, "amount"),
         ({"amount": "12.5"}, "amount"),
+        ({"amount": 5_123, "currency": "kwd"}, "amount"),
+        ({"amount": 550, "currency": "isk"}, "amount"),
         ({"currency": "e€r"}, "currency"),
         ({"capture_method": "later"}, "capture_method"),
         ({"payment_method": "pm_card_nobody"}, "payment_method"),

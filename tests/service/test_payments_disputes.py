@@ -25,9 +25,9 @@ async def desk(new_database, outside):
         yield desk
 
 
-async def denied(desk):
+async def denied(desk, **changed):
     """A charge that its card's holder denies: (order, the dispute's row)."""
-    order = placed(token="pm_card_createDispute")
+    order = placed(token="pm_card_createDispute", **changed)
     await desk.hear(order)
     await desk.settled(order.order_id, "captured")
 

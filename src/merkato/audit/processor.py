@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from merkato.audit.laws.money import ALL_MOVED, MOVED
 from merkato.audit.reading import PIECE, Stream, started_at
@@ -11,10 +12,11 @@ from merkato.audit.result import Tally
 from merkato.chassis.ask import App, call
 from merkato.chassis.db import Tx
 from merkato.chassis.remote import remote
+from merkato.payments.providers.units import from_stripe
 
 
 class Movement(msgspec.Struct):
-    """Money that moved, as the processor's ledger has it. Amounts in minor units."""
+    """Money that moved, as the processor's ledger has it; its amount in our minor units."""
 
     kind: str
     reference: str
@@ -66,6 +68,10 @@ async def _compare(tx: Tx, page: list[Movement], before: float, tally: Tally) ->
             tally.blame(movement.reference, f"the processor says {theirs}, we say {known}")
 
 
+def _in_our_units(movement: Movement) -> Movement:
+    return replace(movement, amount=from_stripe(movement.amount, movement.currency.upper()))
+
+
 async def _ledger(app: App) -> AsyncIterator[list[Movement]]:
     after: int | None = 0
     while after is not None:
@@ -75,7 +81,8 @@ async def _ledger(app: App) -> AsyncIterator[list[Movement]]:
             raise Silent(f"its ledger answers {status}")
         try:
             page = msgspec.json.decode(body, type=_Page)
-        except msgspec.DecodeError as error:
+            items = [_in_our_units(movement) for movement in page.items]
+        except ValueError as error:
             raise Silent(f"its ledger cannot be read: {error}") from error
-        yield page.items
+        yield items
         after = page.next_after

@@ -21,9 +21,9 @@ FRAME = """<!doctype html>
 </html>
 """
 
-# ISO 4217: currencies that do not have two digits after the point.
-_WITHOUT_DIGITS = "bif clp djf gnf isk jpy kmf krw pyg rwf ugx uyi vnd vuv xaf xof xpf"
-_THREE_DIGITS = "bhd iqd jod kwd lyd omr tnd"
+# The processor's currencies that do not have two digits after the point.
+_WITHOUT_DIGITS = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
+_THREE_DIGITS = "bhd jod kwd omr tnd"
 
 
 def page(title: str, banner: str, content: str) -> str:

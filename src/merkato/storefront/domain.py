@@ -22,6 +22,11 @@ CARDS = (
 )
 
 
+def not_by_card(asked: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the newest of a payment's operations was over what no card can be charged."""
+    return bool(asked) and asked[-1].get("reason") == "amount-not-possible-by-card"
+
+
 def quantity(text: str, otherwise: int = 1) -> int:
     """Read a number of pieces; what is no number counts as `otherwise`."""
     try:

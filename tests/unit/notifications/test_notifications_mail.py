@@ -114,6 +114,15 @@ def test_money_is_written_by_the_currencys_own_exponent(minor, currency, shown):
     assert said.subject.startswith(shown)
 
 
+@pytest.mark.parametrize("locale", LOCALES)
+def test_an_amount_that_no_card_can_pay_is_not_the_cards_fault(locale):
+    data = {**SAMPLES["payment_declined"], "reason": "amount-not-possible-by-card"}
+    said = TEXTS.render("payment_declined", locale, data)
+    for words in (said.summary, said.text, said.html):
+        assert "limit" not in words.lower()
+        assert {"en": "in another way", "de": "auf andere Weise"}[locale] in words
+
+
 @pytest.mark.parametrize("reason", ["customer", "staff", "payment-refused", "stock-lost", "new"])
 def test_a_cancellation_says_why(reason):
     data = {**SAMPLES["order_cancelled"], "reason": reason}

@@ -135,3 +135,12 @@ def test_what_can_become_of_an_order_has_words(locale):
     known = texts(locale)
     assert {f"status.{far}" for far in get_args(Far)} <= known.keys()
     assert {"event.credited", "event.refund_failed", "event.return_received"} <= known.keys()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [([], False), (["insufficient_funds"], False), (["amount-not-possible-by-card"], True),
+     (["amount-not-possible-by-card", None], False)],
+)  # fmt: skip
+def test_an_amount_that_no_card_can_pay_is_told_apart(reasons, told):
+    assert domain.not_by_card([{"reason": reason} for reason in reasons]) is told

@@ -282,6 +282,8 @@ def _about_payment(event: Paid, order: Seen) -> Telling:
         "currency": event.currency,
         "amount_minor": event.amount_minor,
     }
+    if isinstance(event, PaymentDeclined):
+        data["reason"] = event.reason
     return Telling(
         fact=fact,
         template=template,

@@ -47,7 +47,7 @@ SAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "password_reset": {"name": "Ada"},
     "payment_action_required": _PAID,
-    "payment_declined": _PAID,
+    "payment_declined": {**_PAID, "reason": "insufficient_funds"},
     "payment_refunded": _PAID,
     "refresh_token_reused": {"name": "Ada"},
     "refund_failed": {

@@ -10,6 +10,8 @@ import msgspec
 from merkato.outside.processor.cards import Card, Decline, Refunds
 
 AMOUNT_MAX = 99_999_999  # minor units; the API's own limit of eight digits
+# What amounts of a currency are multiples of, in its unit at the API.
+STEPS = {**dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10), "isk": 100, "ugx": 100}
 Status = Literal[
     "requires_payment_method",
     "requires_confirmation",
@@ -150,6 +152,14 @@ def require(intent: Intent, verb: str, statuses: tuple[str, ...]) -> None:
         )
 
 
+def require_step(amount: int, currency: str, param: str) -> None:
+    """Raise Refused for an amount with a last digit that its currency may not use."""
+    step = STEPS.get(currency, 1)
+    if amount % step:
+        message = f"Invalid amount: {currency.upper()} must be evenly divisible by {step}."
+        raise invalid(message, code="parameter_invalid_integer", param=param)
+
+
 def decline(intent: Intent, why: Decline, charge: str) -> str:
     """Note that the card was declined; the intent waits for another. Gives the event's type."""
     intent.status = "requires_payment_method"
@@ -201,6 +211,7 @@ def capture(intent: Intent, amount: int | None) -> str:
     """Take the authorised money, or a part of it; the rest is let go. Gives the event's type."""
     require(intent, "capture", ("requires_capture",))
     wanted = intent.amount_capturable if amount is None else amount
+    require_step(wanted, intent.currency, "amount_to_capture")
     if wanted > intent.amount_capturable:
         raise invalid(
             f"The amount to capture ({wanted}) is more than can be captured "
@@ -244,6 +255,7 @@ def refundable(intent: Intent, refunded: int, amount: int | None, *, disputed: b
             code="charge_already_refunded",
         )
     wanted = left if amount is None else amount
+    require_step(wanted, intent.currency, "amount")
     if wanted > left:
         raise invalid(
             f"Refund amount ({wanted}) is greater than unrefunded amount on charge ({left}).",

@@ -216,6 +216,8 @@ def _new_intent(form: dict[str, str]) -> Intent:
     amount = forms.amount(form, "amount")
     if amount is None:
         raise invalid("Missing required param: amount.", code="parameter_missing", param="amount")
+    currency = forms.currency(form)
+    domain.require_step(amount, currency, "amount")
     token = form.get("payment_method")
     if token:
         actions.known_card(token)
@@ -229,7 +231,7 @@ def _new_intent(form: dict[str, str]) -> Intent:
         capture_method="manual" if capture == "manual" else "automatic",
         client_secret=f"{id}_secret_{secrets.token_hex(12)}",
         created=int(time.time()),
-        currency=forms.currency(form),
+        currency=currency,
         customer=form.get("customer"),
         description=form.get("description"),
         metadata=forms.metadata(form),

@@ -11,6 +11,7 @@ from merkato.payments.domain.payment import (
     Outcome,
     Verdict,
 )
+from merkato.payments.providers.units import from_stripe
 
 
 class _Problem(msgspec.Struct):
@@ -59,6 +60,7 @@ class _Object(msgspec.Struct):
     metadata: dict[str, str] = {}
     payment_intent: str | None = None
     amount: int = 0
+    currency: str = ""
 
 
 class _Data(msgspec.Struct):
@@ -74,7 +76,7 @@ class Event(msgspec.Struct):
 
 
 def of_intent(answer: Any, operation: Operation) -> Verdict:
-    """Read a payment intent. Raises ValidationError."""
+    """Read a payment intent. Raises ValueError."""
     intent = msgspec.convert(answer, _Intent)
     outcome, amount = _INTENT_OUTCOMES.get(intent.status, "unknown"), 0
     reason, url = None, None
@@ -94,10 +96,11 @@ def of_intent(answer: Any, operation: Operation) -> Verdict:
     of_attempt = operation.kind == "authorise"
     if not of_attempt and intent.id != operation.origin:
         return Verdict(outcome="unknown", reason="another-intent")
+    currency = intent.currency.upper()
     return Verdict(
         outcome=outcome,
-        amount_minor=amount,
-        currency=intent.currency.upper(),
+        amount_minor=from_stripe(amount, currency),
+        currency=currency,
         key=intent.metadata.get("key", "none") if of_attempt else None,
         reference=intent.id,
         reason=reason,
@@ -121,13 +124,14 @@ _REFUND_OUTCOMES: Mapping[str, Outcome] = {
 
 
 def of_refund(answer: Any, operation: Operation) -> Verdict:
-    """Read a refund. Raises ValidationError."""
+    """Read a refund. Raises ValueError."""
     refund = msgspec.convert(answer, _Refund)
     outcome = _REFUND_OUTCOMES.get(refund.status, "unknown")
+    currency = refund.currency.upper()
     return Verdict(
         outcome=outcome,
-        amount_minor=refund.amount,
-        currency=refund.currency.upper(),
+        amount_minor=from_stripe(refund.amount, currency),
+        currency=currency,
         key=refund.metadata.get("key", "none"),
         reference=refund.id,
         reason=refund.failure_reason or (refund.status if outcome == "unknown" else None),
@@ -143,12 +147,13 @@ _DISPUTE_OUTCOMES: Mapping[str, Outcome] = {
 
 
 def of_dispute(answer: Any) -> Verdict:
-    """Read a dispute; while the bank has not decided it is pending. Raises ValidationError."""
+    """Read a dispute; while the bank has not decided it is pending. Raises ValueError."""
     dispute = msgspec.convert(answer, _Dispute)
+    currency = dispute.currency.upper()
     return Verdict(
         outcome=_DISPUTE_OUTCOMES.get(dispute.status, "pending"),
-        amount_minor=dispute.amount,
-        currency=dispute.currency.upper(),
+        amount_minor=from_stripe(dispute.amount, currency),
+        currency=currency,
         reference=dispute.id,
         reason=f"dispute-{dispute.status}",
     )

@@ -29,11 +29,13 @@ from merkato.payments.providers.answers import (
     why,
 )
 from merkato.payments.providers.transport import Http
+from merkato.payments.providers.units import from_stripe, to_stripe
 
 log = structlog.get_logger()
 
 TOLERANCE_S = 300  # age, and youth, of a webhook's signature that we accept
 SIGNATURES_MAX = 10  # in one header
+NOT_BY_CARD = Verdict(outcome="failed", reason="amount-not-possible-by-card")  # nothing was sent
 
 
 class Stripe:
@@ -67,9 +69,12 @@ class Stripe:
 
     async def authorise(self, operation: Operation, order_id: UUID) -> Verdict:
         """See Provider."""
+        amount = to_stripe(operation.amount_minor, operation.currency)
+        if amount is None:
+            return NOT_BY_CARD
         request = self._api.payment_intents.create_async(
             {
-                "amount": operation.amount_minor,
+                "amount": amount,
                 "currency": operation.currency.lower(),
                 "payment_method": operation.payment_token or "",
                 "capture_method": "automatic" if self._at_once else "manual",
@@ -108,22 +113,20 @@ class Stripe:
         """See Provider. What is refused is looked at: it may have been done before."""
         name, intents = operation.origin or "", self._api.payment_intents
         options: stripe.RequestOptions = {"idempotency_key": operation.key}
-        if operation.kind == "refund":
+        amount = to_stripe(operation.amount_minor, operation.currency)
+        if operation.kind == "void":
+            asked = intents.cancel_async(name, None, options)
+        elif amount is None:
+            return NOT_BY_CARD
+        elif operation.kind == "refund":
             made = self._api.refunds.create_async(
-                {
-                    "payment_intent": name,
-                    "amount": operation.amount_minor,
-                    "metadata": {"key": operation.key},
-                },
+                {"payment_intent": name, "amount": amount, "metadata": {"key": operation.key}},
                 options,
             )
             verdict = await self._ask(made, lambda answer: of_refund(answer, operation))
             return (await self.find(operation) or verdict) if refused(verdict) else verdict
-        if operation.kind == "capture":
-            amount = operation.amount_minor
-            asked = intents.capture_async(name, {"amount_to_capture": amount}, options)
         else:
-            asked = intents.cancel_async(name, None, options)
+            asked = intents.capture_async(name, {"amount_to_capture": amount}, options)
         verdict = await self._ask(asked, lambda answer: of_intent(answer, operation))
         if not refused(verdict):
             return verdict
@@ -183,15 +186,16 @@ class Stripe:
             raise StaleSignature("This was signed too long ago, or in the future.")
         try:
             event = msgspec.json.decode(body, type=Event)
-        except msgspec.DecodeError as error:
+            about = event.data.object
+            disputed = about.payment_intent if about.object == "dispute" else None
+            amount_minor = from_stripe(about.amount, about.currency.upper()) if disputed else 0
+        except ValueError as error:
             raise Malformed("Not an event.") from error
-        about = event.data.object
-        disputed = about.payment_intent if about.object == "dispute" else None
         return Notice(
             event_id=event.id,
             type=event.type,
             reference=about.id,
             key=about.metadata.get("key"),
             disputed=disputed,
-            amount_minor=about.amount if disputed else 0,
+            amount_minor=amount_minor,
         )

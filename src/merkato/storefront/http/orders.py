@@ -50,15 +50,16 @@ async def show_status(
 
 
 async def _status(visit: Visit, order: dict[str, Any]) -> dict[str, Any]:
-    action_url, can_pay = None, False
+    action_url, can_pay, not_by_card = None, False, False
     if order["status"] == "placed" and order["payment_status"] in ("action_required", "declined"):
         payment = await orders.payment(visit.api, order["id"]) or {}
-        urls = (one["url"] for one in reversed(payment.get("operations") or []) if one.get("url"))
-        action_url = next(urls, None)
+        asked = payment.get("operations") or []
+        action_url = next((one["url"] for one in reversed(asked) if one.get("url")), None)
+        not_by_card = domain.not_by_card(asked)
         can_pay = payment.get("state") == "declined"  # else another attempt is on its way
     return {
         "order": order, "steps": domain.STEPS, "reached": domain.progress(order),
-        "action_url": action_url, "can_pay": can_pay,
+        "action_url": action_url, "can_pay": can_pay, "not_by_card": not_by_card,
         "waiting": order["status"] == "placed" and not can_pay,
         "look_again_s": domain.look_again_s(order, can_pay=can_pay),
         "stage": domain.stage(order, can_pay=can_pay, asked_back=action_url is not None),
