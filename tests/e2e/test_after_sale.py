@@ -214,7 +214,7 @@ async def test_a_promise_that_is_not_needed_is_let_go(later, last):
             return (await later.order(order["id"]))["payment_status"] == "voided"
 
         await eventually(voided)
-        assert (await post(later, f"orders/{order['id']}/shipments")).status == 409
+        await done(later, f"orders/{order['id']}/shipments")  # it is on us: nothing is owed
 
 
 async def test_a_lost_dispute_is_seen_by_all_and_breaks_no_law(shop):
