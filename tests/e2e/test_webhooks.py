@@ -58,7 +58,12 @@ async def test_bad_bodies_change_nothing_of_an_endpoint_that_is_there(shop):
             return told if told["state"] == "delivered" and told["tries"] else None
 
         delivery = await eventually(settled)
-        before = await shop.ok("GET", one, token=shop.admin)
+
+        async def shown():
+            found = await shop.ok("GET", one, token=shop.admin)
+            return found | {"cursor": ""}  # it goes on with what others say meanwhile
+
+        before = await shown()
         writes = [("POST", PATH), ("PATCH", one), ("POST", f"{one}/secret"),
                   ("POST", f"{one}/replay"), ("POST", f"{one}/redeliveries"),
                   ("POST", "/api/v1/topics"), ("POST", "/api/v1/dead-letters/retry"),
@@ -75,7 +80,7 @@ async def test_bad_bodies_change_nothing_of_an_endpoint_that_is_there(shop):
             assert answer.status in STATUS.get(kind, range(400, 500)), answer
 
         await in_turn(send, [(kind, *write) for kind in BODIES for write in writes])
-        assert await shop.ok("GET", one, token=shop.admin) == before
+        assert await shown() == before
         assert await shop.ok("GET", where, token=shop.admin) == delivery
         assert len(receiver.got) == 1
         await shop("DELETE", one, token=shop.admin)
