@@ -1,9 +1,11 @@
-"""What tests of webhooks share; whoever means another broker by that name has its own fixture."""
+"""What tests of webhooks and of payments share; whoever means another by a name has their own."""
 
 import harness
 import pytest
+import pytest_asyncio
 import webhook_desk
 from receiver import receiving
+from service.payments_desk import opened, processor
 
 
 @pytest.fixture
@@ -18,3 +20,24 @@ async def receiver():
     """An endpoint that notes what it gets."""
     async with receiving() as one:
         yield one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def outside(tmp_path_factory):
+    """The stand-in of the card processor."""
+    async with processor(tmp_path_factory.mktemp("processor")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(new_database, outside):
+    """Payments alone, before that processor."""
+    async with opened(new_database, outside) as desk:
+        yield desk
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def later(new_database, outside):
+    """A desk that captures at shipment."""
+    async with opened(new_database, outside, capture="at_shipment") as desk:
+        yield desk

@@ -5,23 +5,10 @@ from uuid import uuid4
 
 import harness
 import pytest
-import pytest_asyncio
-from service.payments_desk import ORDER_SECRET, cancelled, opened, placed, processor
+from service.payments_desk import ORDER_SECRET, cancelled, placed
 
 from merkato.chassis.tokens import thing_token
 from merkato.contracts.users import UserErased
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def outside(tmp_path_factory):
-    async with processor(tmp_path_factory.mktemp("processor")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def desk(new_database, outside):
-    async with opened(new_database, outside) as desk:
-        yield desk
 
 
 async def pay(desk, order, method="card", token=None, key=None):

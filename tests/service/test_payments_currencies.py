@@ -4,8 +4,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-import pytest_asyncio
-from service.payments_desk import credited, opened, placed, processor, shipped
+from service.payments_desk import credited, placed, shipped
 from service.test_payments_disputes import closed, denied
 from service.test_payments_webhooks import PATH, signed
 
@@ -16,25 +15,6 @@ UNITS = [  # currency, price, credit, in our minor units; what Stripe calls one 
     ("MGA", 120_000, 1_000, Decimal("0.01")), ("RSD", 129_000, 50, 1),
 ]
 # fmt: on
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def outside(tmp_path_factory):
-    async with processor(tmp_path_factory.mktemp("processor")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def desk(new_database, outside):
-    async with opened(new_database, outside) as desk:
-        yield desk
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def later(new_database, outside):
-    """A desk that captures at shipment."""
-    async with opened(new_database, outside, capture="at_shipment") as desk:
-        yield desk
 
 
 @pytest.mark.parametrize(("currency", "price", "credit", "unit"), UNITS)

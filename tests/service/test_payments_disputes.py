@@ -5,24 +5,11 @@ import asyncio
 import harness
 import msgspec
 import pytest
-import pytest_asyncio
 from delayed import delayed
-from service.payments_desk import cancelled, credited, opened, placed, processor
+from service.payments_desk import cancelled, credited, opened, placed
 from service.test_payments_webhooks import signed
 
 from merkato.contracts.payments import PaymentDisputed
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def outside(tmp_path_factory):
-    async with processor(tmp_path_factory.mktemp("processor")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def desk(new_database, outside):
-    async with opened(new_database, outside) as desk:
-        yield desk
 
 
 async def denied(desk, **changed):

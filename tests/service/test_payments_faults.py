@@ -6,18 +6,12 @@ import harness
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from service.payments_desk import Desk, cancelled, configured, opened, placed, processor
+from service.payments_desk import Desk, cancelled, configured, opened, placed
 from service.test_outside_running import free_port
 
 from merkato.chassis import failpoints
 from merkato.config import Config
 from merkato.payments.service import service
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def outside(tmp_path_factory):
-    async with processor(tmp_path_factory.mktemp("processor")) as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")

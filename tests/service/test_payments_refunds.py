@@ -5,37 +5,15 @@ from uuid import uuid4
 
 import harness
 import pytest
-import pytest_asyncio
 from service.payments_desk import (
     ORDER_SECRET,
     cancelled,
     credited,
-    opened,
     placed,
-    processor,
     shipped,
 )
 
 from merkato.chassis.tokens import thing_token
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def outside(tmp_path_factory):
-    async with processor(tmp_path_factory.mktemp("processor")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def desk(new_database, outside):
-    async with opened(new_database, outside) as desk:
-        yield desk
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def later(new_database, outside):
-    """A desk that captures at shipment."""
-    async with opened(new_database, outside, capture="at_shipment") as desk:
-        yield desk
 
 
 async def paid(desk, **changed):

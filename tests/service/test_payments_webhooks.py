@@ -7,27 +7,14 @@ from uuid import uuid4
 import harness
 import msgspec
 import pytest
-import pytest_asyncio
 import stripe
-from service.payments_desk import credited, opened, placed, processor
+from service.payments_desk import credited, placed
 from service.test_outside_running import SECRET
 
 from merkato.config import Config, Payments
 from merkato.payments.service import service
 
 PATH = "/api/v1/payments/webhooks/stripe"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def outside(tmp_path_factory):
-    async with processor(tmp_path_factory.mktemp("processor")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def desk(new_database, outside):
-    async with opened(new_database, outside) as desk:
-        yield desk
 
 
 def event(type="payment_intent.succeeded", **about):

@@ -265,11 +265,10 @@ async def _end_statement(connection: asyncpg.Connection) -> None:
     """
     try:
         await connection.execute("", timeout=ACQUIRE_S)  # a statement in one message ends it
-    except Exception:
-        connection.terminate()
-    except BaseException:
-        connection.terminate()
-        raise
+    except BaseException as error:
+        connection.terminate()  # it is of no use to anybody; the pool makes another
+        if not isinstance(error, Exception):
+            raise
 
 
 async def _keep_session(_: asyncpg.Connection) -> None:
