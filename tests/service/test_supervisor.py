@@ -12,6 +12,10 @@ from merkato.chassis import supervisor
 from merkato.chassis.supervisor import AlreadyRunning, CannotStart, Child, Supervisor
 
 SLEEPER = "import time; print('here', flush=True); time.sleep(600)"
+FORKING = (
+    "import os, time; child = os.fork(); print('here', os.sched_getscheduler(0), flush=True);"
+    "time.sleep(600 if child else 0)"
+)
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
     "print('here', flush=True); time.sleep(600)"
@@ -60,6 +64,17 @@ async def test_a_child_that_dies_is_started_again_and_counted(tmp_path):
         assert one.restarts == 1
         assert is_alive(one.pid)
     assert not is_alive(one.pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has SCHED_BATCH")
+async def test_a_child_that_yields_and_its_children_cut_nobody_short(tmp_path):
+    async with Supervisor(tmp_path / "run") as running:
+        for name, yields in (("engine", True), ("service", False)):
+            await running.start(child(tmp_path, name, FORKING, yields=yields))
+            log = tmp_path / "logs" / f"{name}.log"
+            await until(lambda log=log: log.read_text().count("here") == 2)
+            policy = os.SCHED_BATCH if yields else os.SCHED_OTHER
+            assert log.read_text() == f"here {policy}\n" * 2
 
 
 async def test_a_child_is_started_again_though_nothing_can_be_written_down(tmp_path):

@@ -69,6 +69,7 @@ class Child:
     ready: Callable[[], Awaitable[bool]] = _at_once  # asked again and again until it says yes
     ready_within_s: float = 60.0
     reason: Callable[[str], str] = _last_line  # the end of its log -> why it ended, in a sentence
+    yields: bool = False  # it waits for a processor instead of taking one from a service (Linux)
 
 
 class ChildState(msgspec.Struct, kw_only=True):
@@ -285,23 +286,24 @@ async def _locked(run: Path) -> IO[str]:
 
 
 def _held(run: Path) -> bool:
-    try:
-        with (run / "lock").open() as lock:
+    with suppress(FileNotFoundError), (run / "lock").open() as lock:
+        try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
+        except BlockingIOError:
+            return True
     return False
 
 
 def _preparation(child: Child) -> Callable[[], None] | None:
-    """Give what the child does before it becomes its program: ask to die with us (Linux)."""
+    """Give what the child does before it becomes its program (Linux): ask to die with us."""
     if _LIBC is None:
         return None
     libc, parent, number = _LIBC, os.getpid(), int(child.stop_signal)
 
     def prepare() -> None:
+        if child.yields:  # sched(7): waking up, it cuts nobody short who is at work
+            with suppress(OSError):  # a sandbox may forbid it
+                os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
         if os.getppid() != parent:  # we died between fork and prctl
             os._exit(1)

@@ -104,6 +104,7 @@ def stand_ins(home: Home, settings: Config, kept: Secrets) -> tuple[Config, Chil
         log=home.logs / "outside.log",
         address=f"127.0.0.1:{numbers['mailbox']}",
         ready=ready,
+        yields=True,
     )
     return using_stand_ins(settings, kept, "127.0.0.1", numbers), child
 

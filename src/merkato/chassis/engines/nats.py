@@ -37,6 +37,7 @@ def child(home: Home, kept: Secrets, services: tuple[str, ...]) -> Child:
         ready=ready,
         ready_within_s=300,  # a long log is read again after a crash
         reason=_reason,
+        yields=True,
     )
 
 

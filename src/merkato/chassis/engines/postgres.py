@@ -92,6 +92,7 @@ async def child(home: Home, kept: Secrets) -> Child:
         ready=ready,
         ready_within_s=600,  # recovery after a crash takes what it takes
         reason=_reason,
+        yields=True,
     )
 
 
