@@ -87,6 +87,24 @@ async def test_orders_are_found_by_how_their_reference_begins(orders):
     assert (one["grand_minor"], one["shipping_minor"], one["credited_minor"]) == (1_000, 0, 0)
 
 
+async def test_the_list_names_who_bought_to_staff_alone(orders):
+    silent = {**for_customer(line()), "contact": None}
+    for body in (for_customer(line()), silent):
+        assert (await place(orders, body, token=STAFF)).status == 202
+    await place(orders)
+
+    async def named(query, token):
+        found = await orders.request("GET", f"/api/v1/orders{query}", token=token)
+        return [one["contact"] for one in found.json()["items"]]
+
+    contact = wish()["contact"]
+    whole = {"name": None, "phone": None} | contact
+    assert await named("", STAFF) == [whole, None, whole]
+    assert await named(f"?customer={CUSTOMER}", STAFF) == [None, whole]
+    assert await named("", TOKEN) == [None]
+    assert await named("", harness.user_token(CUSTOMER)) == [None, None]
+
+
 async def test_an_order_for_somebody_nobody_can_write_to_needs_no_contact(orders):
     silent = {**for_customer(line()), "contact": None, "reference_time": "2010-12-01T08:26:00Z"}
     address = {"name": "17850", "lines": ["?"], "city": "?", "postal_code": "?", "country": "IE"}

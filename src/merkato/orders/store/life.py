@@ -265,7 +265,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 LIST = """
 select id, number, customer_id, status, payment_status, fulfilment_status, currency, grand_minor,
-       shipping_minor, credited_minor, placed_at, reference, reference_time
+       shipping_minor, credited_minor, placed_at, reference, reference_time,
+       case when $13 then (select c.contact from order_contacts c where c.order_id = orders.id)
+       end as contact
   from orders
  where ($1::uuid is null or customer_id = $1)
    and ($2::text is null or status = $2)
@@ -286,11 +288,11 @@ select id, number, customer_id, status, payment_status, fulfilment_status, curre
 
 
 async def list_orders(
-    tx: Tx, wanted: Wanted, before: tuple[datetime, UUID] | None, limit: int
+    tx: Tx, wanted: Wanted, before: tuple[datetime, UUID] | None, limit: int, *, contacts: bool
 ) -> list[Row]:
-    """List orders, newest first."""
+    """List orders, newest first; with `contacts` who bought them."""
     at, order_id = before or (None, None)
-    return await tx.fetch(LIST, *msgspec.structs.astuple(wanted), at, order_id, limit)
+    return await tx.fetch(LIST, *msgspec.structs.astuple(wanted), at, order_id, limit, contacts)
 
 
 TIMELINE = """
