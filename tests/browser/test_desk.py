@@ -72,6 +72,45 @@ async def test_staff_ship_take_back_and_refund(shop, visitor, javascript):
     ]  # fmt: skip
 
 
+async def test_what_can_be_shipped_is_found_in_both_states_and_kept_as_a_view(shop, visitor):
+    name = f"Parcels {new_key()[:6]}"
+    untouched = await bought(shop, await shop.sell(stock=10))
+    begun = await bought(shop, await shop.sell(stock=10))
+    some = {"lines": [{"line_no": 1, "quantity": 1}]}
+    await shop.ok("POST", f"/api/v1/orders/{begun}/shipments", some, token=shop.admin,
+                  key=new_key())  # fmt: skip
+    async with visitor(viewport=DESK) as page:
+
+        async def both():
+            for order_id in (untouched, begun):
+                await page.locator(f'a[href="/admin/orders/{order_id}"]').wait_for()
+            await expect(page.locator(".many summary")).to_have_text("unfulfilled or partial")
+
+        await log_in(page)
+        await page.goto("/admin/t/orders")
+        await page.get_by_role("link", name="To ship").click()
+        await page.wait_for_url("**fulfilment_status=**")
+        await both()
+        await page.get_by_text("Save this filter").click()
+        await page.get_by_label("Name").fill(name)
+        await page.get_by_role("button", name="Save").click()
+        await said(page, "is kept")
+        await page.locator(".many summary").click()
+        await page.get_by_label("unfulfilled").uncheck()
+        await page.get_by_role("button", name="Filter", exact=True).click()
+        await expect(page.locator(".many summary")).to_have_text("partial")
+        await expect(page.locator(f'a[href="/admin/orders/{untouched}"]')).to_have_count(0)
+    async with visitor(viewport=DESK) as page:
+        await log_in(page)
+        await page.goto("/admin/t/orders")
+        await page.get_by_role("link", name=name).click()
+        await page.wait_for_url("**fulfilment_status=**")
+        await both()
+        await page.get_by_role("button", name=f"Forget “{name}”").click()
+        await said(page, "The view is forgotten.")
+        await expect(page.get_by_role("link", name=name)).to_have_count(0)
+
+
 async def test_the_dashboard_draws_itself_anew_but_not_under_somebodys_eyes(visitor):
     async with visitor(viewport=DESK) as page:
         await page.clock.install()

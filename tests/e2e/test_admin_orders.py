@@ -82,6 +82,7 @@ async def test_some_lines_are_cancelled_and_a_return_is_announced_then_received(
         assert "unsafe-inline" not in page.headers["content-security-policy"]
         found = await browser.go(f"/admin/t/orders?q={email}")
         assert order_id in found.html, "orders are found by e-mail"
+        assert email in found.words, "who bought is named"
         assert order_id not in (await browser.go("/admin/t/orders?status=placed")).html
         assert (await browser.go("/admin/t/orders?until=nonsense")).status == 200
     kinds = [one["kind"] for one in (await shop.order(order_id))["credits"]]

@@ -12,7 +12,7 @@ class Column(msgspec.Struct, frozen=True):
     """A column: the member of an item it shows, its heading, and how it is written.
 
     kinds: text, money (minor units of the item's currency), time, state, flag, id (its beginning
-    is shown), words (of a program, such as on_account).
+    is shown), words (of a program, such as on_account), contact (a name, or else an address).
     """
 
     name: str
@@ -21,7 +21,10 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """A filter of a list, by a parameter of its route; with `choices` a menu. kind: text, day."""
+    """A filter of a list, by a parameter of its route; with `choices` a menu.
+
+    kinds: text, day, many (several of the choices at once).
+    """
 
     name: str
     title: str
@@ -66,14 +69,15 @@ TABLES = {
         Table(
             slug="orders", title="Orders", path="/api/v1/orders", link="/admin/orders/{id}",
             columns=(
-                _c("number", "Order"), _c("placed_at", "Placed", "time"),
+                _c("number", "Order"), _c("contact", "Customer", "contact"),
+                _c("placed_at", "Placed", "time"),
                 _c("status", "Status", "state"), _c("payment_status", "Payment", "state"),
                 _c("fulfilment_status", "Shipping", "state"), _c("grand_minor", "Total", "money"),
             ),
             filters=(Filter("q", "Order number or e-mail"),
                      Filter("status", "Status", ORDER_STATUS),
                      Filter("payment_status", "Payment", PAID),
-                     Filter("fulfilment_status", "Shipping", FAR),
+                     Filter("fulfilment_status", "Shipping", FAR, kind="many"),
                      Filter("since", "Placed from", kind="day"),
                      Filter("until", "Placed before", kind="day"),
                      Filter("reference", "Reference"), Filter("customer", "Customer id")),

@@ -11,6 +11,7 @@ from litestar import Request, Response, get, post
 from merkato.admin.domain import goods as domain
 from merkato.admin.http.pages import Pages
 from merkato.admin.store import goods as store
+from merkato.admin.store import saved_views
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
 from merkato.chassis.web import Visit, see_other
@@ -37,7 +38,7 @@ async def show_products(
     cursor = request.query_params.get("cursor")
     wrong = ""
     views, tree = await asyncio.gather(
-        store.views(visit.api, "products"), store.tree(visit.api)
+        saved_views(visit.api, "products"), store.tree(visit.api)
     )  # fmt: skip
     try:
         query = {**asked, "limit": ON_PAGE, "cursor": cursor}

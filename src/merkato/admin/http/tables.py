@@ -23,10 +23,10 @@ async def show_table(
     table = domain.TABLES.get(slug)
     if table is None or not table.path:
         raise NotFound("There is no such list.")
-    names = [one.name for one in table.filters]
-    asked = {name: str(request.query_params.get(name, "")).strip() for name in names}
     given = [(name, value.strip()) for name, value in request.query_params.multi_items()]
     kept = [(name, value) for name, value in given if value and name not in ("cursor", "limit")]
+    asked = {one.name: [value for name, value in kept if name == one.name] for one in table.filters}
+    views = await store.saved_views(visit.api, slug) if table.filters else []
     query: dict[str, Any] = {}
     for name, value in kept:
         days = any(one.name == name and one.kind == "day" for one in table.filters)
@@ -42,7 +42,7 @@ async def show_table(
     cursor = found.get("next_cursor")
     return pages.draw(
         visit, "list.html", table=table, items=found["items"], asked=asked, wrong=wrong,
-        first="cursor" not in request.query_params, view=urlencode(kept),
+        first="cursor" not in request.query_params, view=urlencode(kept), views=views,
         here=f"/admin/t/{slug}?{urlencode(kept)}",
         more=f"/admin/t/{slug}?{urlencode([*kept, ('cursor', cursor)])}" if cursor else None,
     )  # fmt: skip

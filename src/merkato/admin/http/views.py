@@ -2,8 +2,8 @@
 
 from litestar import Response, post
 
+from merkato.admin import store
 from merkato.admin.http.pages import Pages
-from merkato.admin.store import goods as store
 from merkato.chassis.http import ANYONE
 from merkato.chassis.web import Visit, local
 

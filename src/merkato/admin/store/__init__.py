@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from merkato.chassis.ask import Refusal
-from merkato.chassis.visit import Api
+from merkato.chassis.visit import Api, segment
 
 ORDERS = "/api/v1/orders"
+VIEWS = "/api/v1/me/views"
 
 
 async def page(api: Api, path: str, query: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,6 +25,22 @@ async def maybe(api: Api, path: str, **query: Any) -> Any:
         if refusal.status in (403, 404, 422):
             return None
         raise
+
+
+async def saved_views(api: Api, of: str) -> list[dict[str, Any]]:
+    """List the saved views of a list."""
+    found = await api.get(VIEWS)
+    return [one for one in found["items"] if one["list"] == of]
+
+
+async def save_view(api: Api, of: str, name: str, query: str) -> None:
+    """Keep a filter of a list under a name."""
+    await api.send("PUT", f"{VIEWS}/{segment(of)}", {"name": name, "query": query})
+
+
+async def forget_view(api: Api, of: str, name: str) -> None:
+    """Forget a saved view."""
+    await api.send("DELETE", f"{VIEWS}/{segment(of)}?{urlencode({'name': name})}")
 
 
 async def me(api: Api) -> dict[str, Any]:

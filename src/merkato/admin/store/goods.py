@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from merkato.admin.store import maybe
 from merkato.chassis.visit import Api, segment
@@ -14,7 +13,6 @@ CATEGORIES = "/api/v1/categories"
 PRICES = "/api/v1/prices"
 PRICE_LISTS = "/api/v1/price-lists"
 STOCK = "/api/v1/stock"
-VIEWS = "/api/v1/me/views"
 AT_ONCE = 100  # items of a page of the API, at most
 
 
@@ -118,22 +116,6 @@ async def put_tagged(api: Api, path: str, body: Mapping[str, Any], etag: str) ->
 async def delete_tagged(api: Api, path: str, etag: str) -> None:
     """Remove a thing. Raises Refusal."""
     await api.send("DELETE", path, headers={"if-match": etag})
-
-
-async def views(api: Api, of: str) -> list[dict[str, Any]]:
-    """List the saved views of a list."""
-    found = await api.get(VIEWS)
-    return [one for one in found["items"] if one["list"] == of]
-
-
-async def save_view(api: Api, of: str, name: str, query: str) -> None:
-    """Keep a filter of a list under a name."""
-    await api.send("PUT", f"{VIEWS}/{segment(of)}", {"name": name, "query": query})
-
-
-async def forget_view(api: Api, of: str, name: str) -> None:
-    """Forget a saved view."""
-    await api.send("DELETE", f"{VIEWS}/{segment(of)}?{urlencode({'name': name})}")
 
 
 async def title(api: Api, product_id: str) -> str:
