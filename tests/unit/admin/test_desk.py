@@ -7,7 +7,7 @@ import pytest
 
 from merkato.admin.domain import desk
 from merkato.admin.domain.goods import Wrong
-from merkato.admin.templates import moment
+from merkato.admin.templates import coded, moment
 
 
 def test_a_moment_is_marked_as_one_and_nothing_is_none():
@@ -72,3 +72,8 @@ def test_amounts_of_our_own_forms_are_minor_units_or_refused():
     for text in ("", "0", "-1", "3.5", "x", "٣", "9" * 5_000):
         with pytest.raises(Wrong):
             desk.amount_minor({"amount_minor": text})
+
+
+def test_code_in_a_description_is_marked_and_all_else_is_text():
+    written = coded("`<b>` & `amount_minor`, one ` alone")
+    assert written == ("<code>&lt;b&gt;</code> &amp; <code>amount_minor</code>, one ` alone")

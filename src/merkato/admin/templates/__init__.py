@@ -1,5 +1,6 @@
 """The templates of the back office, and how its values are written."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import msgspec
 from babel import Locale, UnknownLocaleError
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from merkato.admin.domain import TO_SHIP, goods
 from merkato.contracts import money as written
@@ -44,7 +45,7 @@ class Templates:
         writing = {"money": money, "moment": moment, "short": short, "pretty": pretty}
         self._files.globals |= {"asset": asset, **writing, **everywhere}
         self._files.globals |= {"leads": leads, "language": language, "several": goods.several}
-        self._files.globals |= {"percent": goods.percent}
+        self._files.globals |= {"percent": goods.percent, "coded": coded}
         self._files.globals |= {"actor": actor, "presses": KEYS, "reasons": REASONS}
 
     def draw(self, name: str, values: Mapping[str, Any]) -> str:
@@ -81,6 +82,11 @@ def short(value: Any) -> str:
     """Write a value in one line of a list."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= LINE_MAX else text[: LINE_MAX - 1] + "…"
+
+
+def coded(text: str) -> Markup:
+    """Write text with what stands in it between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def pretty(value: Any) -> str:
