@@ -1,5 +1,6 @@
 """The Python client sends what the OpenAPI document describes."""
 
+import asyncio
 import inspect
 import re
 
@@ -10,6 +11,7 @@ from aiohttp.test_utils import TestServer
 from merkato import config, topology
 from merkato.client import Client, NoAnswer, Refused
 from merkato.gateway.documents import openapi
+from merkato.replay.shelves import Shelves
 
 DOCUMENT = openapi.document(topology.services(config.Config(here=("gateway",))))
 IDS = {
@@ -135,6 +137,24 @@ async def test_patience_ends(busy_shop):
     async with Client("http://127.0.0.1:9", patience_s=0.1) as nobody:
         with pytest.raises(NoAnswer):
             await nobody.products()
+
+
+async def test_patience_does_not_begin_while_waiting_for_a_place(busy_shop):
+    url, said, _ = busy_shop
+    said += [DONE] * 3 + [OVERLOADED] * 3 + [DONE] * 3
+    async with Client(url, patience_s=0.3, at_once=1) as shop:
+        async with shop._places:
+            waiting = [asyncio.create_task(shop.place_order({"lines": []})) for _ in range(6)]
+            await asyncio.sleep(0.5)
+        assert await asyncio.gather(*waiting) == [DONE[1]] * 6
+
+
+async def test_a_replay_that_cannot_fill_the_shelves_says_why(busy_shop):
+    url, said, _ = busy_shop
+    said += [(200, {"items": []}, {})] + [OVERLOADED] * 100
+    async with Client(url, patience_s=0.1) as shop:
+        with pytest.raises(NoAnswer, match="busy"):
+            await Shelves(shop, "file", "EUR").fill({}, {"A": 1, "B": 2})
 
 
 async def test_refusals_say_where_the_mistakes_are(busy_shop):

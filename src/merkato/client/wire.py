@@ -56,7 +56,7 @@ class Wire:
     ) -> None:
         """Speak to the shop at `url`; `token` of a person, or `key` of a program (`mk_…`).
 
-        `timeout_s` for one answer, `patience_s` for one request however often it is sent. At most
+        `timeout_s` for one answer, `patience_s` from a request's first failure on. At most
         `at_once` are under way; waiting for a place is not waiting for an answer.
         """
         self._url, self._patience_s = url.rstrip("/"), patience_s
@@ -104,13 +104,14 @@ class Wire:
         if body is not None:
             content = msgspec.json.encode(body)
             sent["content-type"] = "application/json"
-        request, until = f"{method} {path}", time.monotonic() + self._patience_s
+        request, until = f"{method} {path}", 0.0
         may_repeat = method in READS or key is not None
         pause_s = PAUSE_S
         while True:
             answer = await self._try(method, path, content, _plain(query), sent)
             if isinstance(answer, _Answer) and not (may_repeat and answer.is_busy):
                 return _read(request, answer)
+            until = until or time.monotonic() + self._patience_s  # begins with the first failure
             asked_s = answer.retry_after_s if isinstance(answer, _Answer) else 0.0
             wait_s = min(PAUSE_MAX_S, max(asked_s, pause_s * random.uniform(0.5, 1.5)))
             if not may_repeat or time.monotonic() + wait_s > until:
