@@ -24,10 +24,10 @@ COLOURS = 128  # of a picture: drawn pages need no more, and it is a third of th
 
 async def _checkout(page):
     await page.goto("/p/stoneware-mug-pebble")
-    await page.get_by_role("button", name="Put into cart").click()
+    await page.get_by_role("button", name="Add to cart").click()
     await page.wait_for_url("**/cart")
     await page.goto("/p/pepper-mill-turm")
-    await page.get_by_role("button", name="Put into cart").click()
+    await page.get_by_role("button", name="Add to cart").click()
     await page.wait_for_url("**/cart")
     await page.goto("/checkout")
     await fill(page)

@@ -14,7 +14,7 @@ async def test_a_forgotten_password_is_set_anew_by_a_mailed_link(shop, visitor):
     email, _ = await shop.member()
     async with visitor() as page:
         await page.goto("/login")
-        await page.get_by_role("link", name="Password forgotten?").click()
+        await page.get_by_role("link", name="Forgot your password?").click()
         await page.wait_for_url("**/forgot-password")
         await page.get_by_label("E-mail").fill(email)
         await page.get_by_role("button", name="Send the link").click()
@@ -97,8 +97,8 @@ async def test_a_customer_sends_something_back(shop, visitor):
         await page.goto(f"/orders/{order_id}")
         await page.get_by_label(re.compile(f"Kettle {sku}")).fill("1")
         await page.get_by_label("Why?").select_option(label="It arrived damaged")
-        await page.get_by_role("button", name="Ask for the return").click()
-        await page.get_by_text("we wait for the parcel").wait_for()
+        await page.get_by_role("button", name="Request the return").click()
+        await page.get_by_text("waiting for your parcel").wait_for()
     [asked] = (await shop.order(order_id))["returns"]
     assert [line["reason"] for line in asked["lines"]] == ["damaged"]
 

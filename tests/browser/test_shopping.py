@@ -247,10 +247,10 @@ async def test_the_back_button_leads_back(visitor):
         await page.goto("/c/kitchen")
         await page.get_by_role("link", name=re.compile("Salad bowl")).first.click()
         await page.wait_for_url("**/p/**")
-        await page.get_by_role("button", name="Put into cart").click()
+        await page.get_by_role("button", name="Add to cart").click()
         await page.wait_for_url("**/cart")
         await page.go_back()
-        await page.get_by_role("button", name="Put into cart").wait_for()
+        await page.get_by_role("button", name="Add to cart").wait_for()
         await page.go_back()
         await page.get_by_role("heading", name="Kitchen", level=1).wait_for()
 
@@ -277,7 +277,7 @@ async def test_the_whole_purchase_by_keyboard(visitor):
             raise AssertionError(f"{name} cannot be reached by Tab")
 
         await page.goto(GOODS)
-        await press_on("Put into cart")
+        await press_on("Add to cart")
         await page.wait_for_url("**/cart")
         await press_on("To the checkout")
         await page.wait_for_url("**/checkout")

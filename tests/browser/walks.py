@@ -19,7 +19,7 @@ PATIENCE_MS = 30_000  # for what is done after an answer: payments, mails
 async def to_checkout(page, goods=GOODS):
     """Put something into the cart and go to the checkout."""
     await page.goto(goods)
-    await page.get_by_role("button", name="Put into cart").click()
+    await page.get_by_role("button", name="Add to cart").click()
     await page.wait_for_url("**/cart")
     await page.get_by_role("link", name="To the checkout").click()
     await page.wait_for_url("**/checkout")
@@ -58,7 +58,7 @@ async def log_in(page, email, path="/login"):
 
 async def _full_cart(page):
     await page.goto("/p/stoneware-mug-pebble")
-    await page.get_by_role("button", name="Put into cart").click()
+    await page.get_by_role("button", name="Add to cart").click()
     await page.wait_for_url("**/cart")
 
 
@@ -232,7 +232,7 @@ async def sell(shop, **what):
     path = f"/p/{(await shop.sql('catalog', SLUG, sku))[0]['slug']}"
 
     async def in_stock():
-        return "Put into cart" in (await shop("GET", path)).body.decode()
+        return "Add to cart" in (await shop("GET", path)).body.decode()
 
     await eventually(in_stock)
     return sku, path

@@ -205,6 +205,13 @@ async def test_somebody_is_invited_and_protects_their_login(shop):
         assert "Dashboard" in page.words, page
         assert (await browser.go("/admin/t/audit-trail")).status == 403
         assert "Your role may not do this" in browser.page.words
+    async with Browser(shop.base_url) as browser:
+        page = await browser.go("/login")
+        assert "authenticator" not in page.words, page
+        page = await browser.press("Log in", email=email, password=PASSWORD)
+        assert "the code from your app" in page.words, page
+        page = await browser.press("Log in", email=email, password=PASSWORD, code=spare[1])
+        assert "Hello Noor" in page.words, page
 
 
 async def test_roles_and_keys_are_made_shown_once_and_ended(shop):

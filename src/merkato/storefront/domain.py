@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 COUNTRIES = ("AT", "BE", "CH", "DE", "ES", "FR", "GB", "IE", "IT", "NL", "PL")
+COUNTRY = "DE"  # offered first
 ADDRESS = (
     "name", "company", "line1", "line2", "postal_code", "city", "region", "country", "phone",
 )  # fmt: skip
@@ -97,6 +98,11 @@ def changed_prices(
     return found
 
 
+def stuck(cart: Mapping[str, Any]) -> bool:
+    """Tell whether something in a cart has no price, so that it cannot be ordered as it is."""
+    return any(line["unit_price_minor"] is None for line in cart["lines"])
+
+
 def payment(choice: str) -> dict[str, str] | None:
     """Make a payment of a form's choice; None for none of ours."""
     if choice == "on_account":
@@ -114,6 +120,14 @@ def progress(order: Mapping[str, Any]) -> int:
         far = {"shipped": 3, "delivered": 4, "partly_returned": 3 + there, "returned": 4}
         reached = far.get(order["fulfilment_status"], reached)
     return reached
+
+
+def standing(order: Mapping[str, Any]) -> str:
+    """Sum up in one word how an order of a list stands, its customer's turn first."""
+    if order["status"] == "placed" and order["payment_status"] in ("declined", "action_required"):
+        return "unpaid"
+    sent = order["status"] == "confirmed" and order["fulfilment_status"] != "unfulfilled"
+    return str(order["fulfilment_status"] if sent else order["status"])
 
 
 def look_again_s(order: Mapping[str, Any], *, can_pay: bool) -> int:

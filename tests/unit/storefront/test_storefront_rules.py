@@ -144,3 +144,19 @@ def test_what_can_become_of_an_order_has_words(locale):
 )  # fmt: skip
 def test_an_amount_that_no_card_can_pay_is_told_apart(reasons, told):
     assert domain.not_by_card([{"reason": reason} for reason in reasons]) is told
+
+
+@pytest.mark.parametrize(
+    ("status", "payment", "fulfilment", "word"),
+    [
+        ("placed", "pending", "unfulfilled", "placed"),
+        ("placed", "declined", "unfulfilled", "unpaid"),
+        ("placed", "action_required", "unfulfilled", "unpaid"),
+        ("confirmed", "paid", "unfulfilled", "confirmed"),
+        ("confirmed", "paid", "partial", "partial"),
+        ("cancelled", "declined", "unfulfilled", "cancelled"),
+    ],
+)
+def test_a_list_says_how_an_order_stands(status, payment, fulfilment, word):
+    order = {"status": status, "payment_status": payment, "fulfilment_status": fulfilment}
+    assert domain.standing(order) == word

@@ -37,8 +37,9 @@ async def show_orders(request: HTTPRequest, visit: Visit, pages: Pages) -> Respo
         orders.mine(visit.api, request.query_params.get("cursor")), accounts.me(visit.api)
     )
     return await _draw(
-        visit, pages, "orders", who=who, orders=found["items"], next_cursor=found["next_cursor"]
-    )
+        visit, pages, "orders", who=who, orders=found["items"], next_cursor=found["next_cursor"],
+        standing=domain.standing,
+    )  # fmt: skip
 
 
 @get("/account/profile", policy=ANYONE)
@@ -106,7 +107,9 @@ async def show_addresses(visit: Visit, pages: Pages) -> Response[str]:
     """Show the address book."""
     _known(visit)
     book, who = await asyncio.gather(accounts.addresses(visit.api), accounts.me(visit.api))
-    return await _draw(visit, pages, "addresses", who=who, addresses=book, values={})
+    return await _draw(
+        visit, pages, "addresses", who=who, addresses=book, values={"country": domain.COUNTRY}
+    )
 
 
 @post("/account/addresses", policy=ANYONE)

@@ -16,10 +16,13 @@ HTTPRequest = Request[Any, Any, Any]
 
 
 async def _form(
-    visit: Visit, pages: Pages, page: str, errors: dict[str, str] | None = None
-) -> Response[str]:
+    visit: Visit, pages: Pages, page: str, errors: dict[str, str] | None = None, *,
+    with_code: bool = False,
+) -> Response[str]:  # fmt: skip
     values = {name: visit.form.get(name, "") for name in ("email", "name")}
-    return await pages.draw(visit, "form.html", page=page, values=values, errors=errors or {})
+    return await pages.draw(
+        visit, "form.html", page=page, values=values, errors=errors or {}, with_code=with_code
+    )
 
 
 @get("/login", policy=ANYONE)
@@ -30,13 +33,15 @@ async def show_login(visit: Visit, pages: Pages) -> Response[str]:
 
 @post("/login", policy=ANYONE)
 async def log_in(request: HTTPRequest, visit: Visit, pages: Pages) -> Response[str]:
-    """Log in, and take the cart along."""
+    """Log in, and take the cart along; a code is asked for where the account needs one."""
     form = visit.form
     try:
         await _enter(visit, form.get("email", ""), form.get("password", ""), form.get("code", ""))
     except Refusal as refusal:
+        asked = refusal.slug == "second-factor-required" and "code" not in form
         said = "login.slow" if refusal.status == 429 else "login.wrong"
-        return await _form(visit, pages, "login", {"": pages.text(visit, said)})
+        errors = {"": pages.text(visit, "login.code.needed" if asked else said)}
+        return await _form(visit, pages, "login", errors, with_code=asked or "code" in form)
     return see_other(local(request.query_params.get("next"), "/account"))
 
 
