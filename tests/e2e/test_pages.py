@@ -28,10 +28,10 @@ async def with_cart(shop, browser, sku, quantity=1):
     path = f"/p/{await slug_of(shop, sku)}"
 
     async def in_stock():
-        return "Put into cart" in (await browser.go(path)).words
+        return "Add to cart" in (await browser.go(path)).words
 
     await eventually(in_stock)
-    page = await browser.press("Put into cart", quantity=str(quantity))
+    page = await browser.press("Add to cart", quantity=str(quantity))
     assert "is in your cart" in page.words, page
     return await browser.follow("To the checkout")
 
@@ -39,6 +39,20 @@ async def with_cart(shop, browser, sku, quantity=1):
 async def to_review(browser, payment="on_account", **more):
     page = await browser.press("Show the total", payment=payment, **FILLED, **more)
     return next(text for form in page.forms for text in form.buttons if "Buy now" in text)
+
+
+async def reprice(shop, sku, minor):
+    """Change a price, and wait until orders knows."""
+    found = await shop("GET", f"/api/v1/products/{await slug_of(shop, sku)}", token=shop.admin)
+    body = {"prices": [{"currency": "EUR", "amount_minor": minor}]}
+    seen = {"if-match": found.headers["etag"]}
+    await shop.ok("PUT", f"/api/v1/variants/{sku}/prices", body, token=shop.admin, headers=seen)
+
+    async def known():
+        rows = await shop.sql("orders", "select prices from offers where sku = $1", sku)
+        return str(minor) in str(rows[0]["prices"])
+
+    await eventually(known)
 
 
 def order_id(page):
@@ -141,19 +155,8 @@ async def test_a_changed_price_is_shown_before_it_is_paid(shop):
     async with Browser(shop.base_url) as browser:
         await with_cart(shop, browser, sku)
         button = await to_review(browser)
-        body = {"prices": [{"currency": "EUR", "amount_minor": 1_500}]}
-        slug = await slug_of(shop, sku)
-        found = await shop("GET", f"/api/v1/products/{slug}", token=shop.admin)
-        seen = {"if-match": found.headers["etag"]}
-        path = f"/api/v1/variants/{sku}/prices"
-        await shop.ok("PUT", path, body, token=shop.admin, headers=seen)
-
-        async def known():
-            rows = await shop.sql("orders", "select prices from offers where sku = $1", sku)
-            return "1500" in str(rows[0]["prices"])
-
-        await eventually(known)
-        assert "€15.00" in (await browser.go(f"/p/{slug}")).words
+        await reprice(shop, sku, 1_500)
+        assert "€15.00" in (await browser.go(f"/p/{await slug_of(shop, sku)}")).words
         await browser.go("/checkout")
         await eventually(lambda: _shows(browser, "€19.90"))
         button = next(t for form in browser.page.forms for t in form.buttons if "Buy now" in t)
@@ -161,8 +164,32 @@ async def test_a_changed_price_is_shown_before_it_is_paid(shop):
         assert "The total has changed from €14.90 to €19.90" in page.words, page
 
 
-async def _shows(browser, words):
-    return words in (await browser.go("/checkout")).words
+async def _shows(browser, words, path="/checkout"):
+    return words in (await browser.go(path)).words
+
+
+async def test_the_cart_says_what_cannot_be_ordered_and_leads_no_further(shop):
+    sku, dear = await shop.sell(), await shop.sell(price=400_000_000_000)
+    async with Browser(shop.base_url) as browser:
+        await with_cart(shop, browser, sku)
+        path = f"/api/v1/products/{await slug_of(shop, sku)}"
+        found = await shop("GET", path, token=shop.admin)
+        seen = {"if-match": found.headers["etag"]}
+        path = f"/api/v1/products/{found.json()['id']}"
+        body = {"status": "archived"}
+        await shop.ok("PATCH", path, body, token=shop.admin, headers=seen)
+        await eventually(lambda: _shows(browser, "No longer sold like this.", "/cart"))
+        assert "cannot be bought at the moment" in browser.page.words
+        assert "To the checkout" not in browser.page.links
+        assert (await browser.go("/checkout")).url.endswith("/cart")
+        page = await browser.press("Remove", quantity="0")
+        assert "Your cart is empty." in page.words, page
+        await with_cart(shop, browser, dear, quantity=2)
+        await reprice(shop, dear, 600_000_000_000)
+        await eventually(lambda: _shows(browser, "These articles cannot be ordered together."))
+        assert browser.page.url.endswith("/cart")
+        assert "No longer sold" not in browser.page.words
+        assert "To the checkout" not in browser.page.links
 
 
 async def test_pressing_twice_places_one_order(shop):
@@ -185,7 +212,7 @@ async def test_forms_from_elsewhere_are_refused(shop):
     async with Browser(shop.base_url) as browser:
         await with_cart(shop, browser, sku)
         await browser.go(f"/p/{await slug_of(shop, sku)}")
-        page = await browser.press("Put into cart", csrf="00" * 32)
+        page = await browser.press("Add to cart", csrf="00" * 32)
         assert page.status == 403
         assert "cannot be used any more" in page.words
         await browser.go("/")

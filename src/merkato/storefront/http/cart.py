@@ -22,6 +22,7 @@ async def show_cart(visit: Visit, pages: Pages) -> Response[str]:
         visit, "cart.html", cart=found, stock=stock,
         coupon_why=lambda coupon: _why(pages, visit, coupon),
         options=lambda line: words.options(line["options"], visit.locale),
+        stuck=found is not None and domain.stuck(found),
         gone=[line for line in (found or {}).get("lines", ()) if stock.get(line["sku"]) == "no"],
     )  # fmt: skip
 

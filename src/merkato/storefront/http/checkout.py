@@ -29,7 +29,7 @@ async def show_checkout(
 ) -> Response[str]:
     """Show the form, filled with what is known."""
     cart, book = await asyncio.gather(carts.cart(visit), _book(visit))
-    if cart is None or not cart["lines"]:
+    if cart is None or not cart["lines"] or domain.stuck(cart):
         return see_other("/cart")
     values = _known(cart)
     chosen = request.query_params.get("address")
@@ -51,7 +51,7 @@ async def check_out(visit: Visit, pages: Pages) -> Response[str]:
     """
     form = visit.form
     cart = await carts.cart(visit)
-    if cart is None or not cart["lines"]:
+    if cart is None or not cart["lines"] or domain.stuck(cart):
         return see_other("/cart")
     wrong = domain.missing(form, NEEDED)
     if not wrong:
@@ -188,11 +188,10 @@ async def _draw(
     visit: Visit, pages: Pages, cart: dict[str, Any], values: dict[str, str],
     errors: dict[str, str], book: list[dict[str, Any]],
 ) -> Response[str]:  # fmt: skip
-    country = values.get("country") or domain.COUNTRIES[3]
+    country = values.get("country") or domain.COUNTRY
     values["country"] = country
     methods = await carts.shipping_methods(visit, country)
     complete = bool(cart["shipping_method"] and cart["shipping_address"] and cart["contact"])
-    complete = complete and all(line["total_minor"] is not None for line in cart["lines"])
     return await pages.draw(
         visit, "checkout.html", cart=cart, values=values, errors=errors, methods=methods,
         complete=complete, shown=complete and not errors and values.get("do") == "update",
