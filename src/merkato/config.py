@@ -111,10 +111,10 @@ class Notifications(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of notifications."""
 
     smtp_url: str = "smtp://127.0.0.1:1025"  # smtp:// or smtps://, user:password@ if needed
-    sender: str = "Merkato <shop@merkato.example>"  # From of every mail
+    sender: str = "shop@merkato.example"  # From of every mail; may be Name <address>
     staff: tuple[str, ...] = ("staff@merkato.example",)  # who hears of what people must look at
     staff_locale: str = "en"  # of mails to staff
-    shop_name: str = "Merkato"  # signs the mails
+    shop_name: str | None = None  # signs the mails; null: the name on the pages
     connections: int = 2  # SMTP connections open at once
     gateways: Mapping[
         Literal["sms", "push"], MessageGateway
@@ -135,7 +135,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
 class Storefront(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the shop's pages."""
 
-    name: str = "Mirabelle & Moss"  # the shop's name on every page
+    name: str = "Mirabelle & Moss"  # the shop's name on every page, and in mails
     session_secret: str = ""  # seals what browsers keep for us; at least 32 characters
 
 
@@ -177,6 +177,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     broker: Broker = Broker()
     storefront: Storefront = Storefront()
     gateway: Gateway = Gateway()
+
+    @property
+    def shop_name(self) -> str:
+        """Name the shop as its mails do: as its pages do, unless told otherwise."""
+        return self.notifications.shop_name or self.storefront.name
 
 
 def home() -> Path:

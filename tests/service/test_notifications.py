@@ -51,7 +51,7 @@ async def test_a_confirmed_order_becomes_one_mail(alone, mailroom):
     [(recipients, mail)] = mailroom.mails
     assert recipients == ["ada@example.com"]
     assert mail["To"] == "ada@example.com"
-    assert mail["From"] == "Merkato <shop@merkato.example>"
+    assert mail["From"] == '"Mirabelle & Moss" <shop@merkato.example>'
     assert mail["Subject"] == "Your order K7QM-2F9X-4 is confirmed"
     assert mail["Message-ID"].startswith(f"<{event.order_id}.confirmed.")
     assert mail["Auto-Submitted"] == "auto-generated"

@@ -50,7 +50,7 @@ def _asked() -> str:
 
 
 async def _make(settings: Config, email: str, password: str) -> None:
-    normal = check_password(password, email, settings.notifications.shop_name)
+    normal = check_password(password, email, settings.shop_name)
     hashed = await Passwords(settings.users).hash(normal)
     try:
         async with db.connected(places.database_urls()["users"], pool_max=1) as database:

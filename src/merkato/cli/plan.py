@@ -180,7 +180,9 @@ def alone(
     own_users = settings.users
     if name != "users":
         own_users = msgspec.structs.replace(own_users, totp_key="")
-    own_pages = settings.storefront if name in ("storefront", "admin") else config.Storefront()
+    own_pages = settings.storefront
+    if name not in ("storefront", "admin"):
+        own_pages = msgspec.structs.replace(own_pages, session_secret="")
     return msgspec.structs.replace(
         settings,
         here=(name,),

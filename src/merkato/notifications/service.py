@@ -25,8 +25,8 @@ def service(config: Config) -> Service:
     settings = config.notifications
     if settings.bounce_secret and len(settings.bounce_secret) < SECRET_CHARS_MIN:
         raise ValueError(f"notifications.bounce_secret: {SECRET_CHARS_MIN} characters or more")
-    texts = Texts(settings.shop_name, config.public_url)
-    head = letterhead(settings.sender)
+    texts = Texts(config.shop_name, config.public_url)
+    head = letterhead(settings.sender, config.shop_name)
     office = mail.Office(texts, head, Post(settings.smtp_url, head.sender, settings.connections))
     telephones: dict[str, Gateway] = {
         channel: Gateway(channel, one.url, one.secret) for channel, one in settings.gateways.items()

@@ -42,7 +42,7 @@ def service(config: Config) -> Service:
             raise ValueError("users cannot run without its own key in keys.signing")
         return {
             "settings": config.users,
-            "passwords": Passwords(config.users, config.notifications.shop_name),
+            "passwords": Passwords(config.users, config.shop_name),
             "spray": Spray(config.users),
             "links": Links(config.keys.signing["users"], config.public_url),
             "seal": sealing(config.users),

@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from merkato.cli import plan
+from merkato.config import Config, Storefront
 from merkato.notifications.domain.addresses import BadAddress
 from merkato.notifications.domain.facts import WITH_LINK, greeting_name
 from merkato.notifications.domain.messages import Message, message_id, pause_s
@@ -20,7 +23,7 @@ from merkato.notifications.templates import LOCALES, TEMPLATES, Rendered, Texts
 from merkato.notifications.templates.samples import SAMPLES
 
 TEXTS = Texts("Käse & Co", "https://shop.example/")
-HEAD = letterhead("Merkato <shop@merkato.example>")
+HEAD = letterhead("Merkato <shop@merkato.example>", "Tea")
 AT = datetime(2026, 5, 4, 12, 30, tzinfo=UTC)
 STAFF = {"stock_low", "refund_failed", "reservation_lost"}
 WRITTEN_AS = {"order_id": "order_url", "currency": "money(", "amount_minor": "amount_minor"}
@@ -167,14 +170,22 @@ def test_what_is_no_address_gets_no_mail(address):
 
 
 def test_the_letterhead_is_encoded():
-    assert letterhead("shop@x.example").line == "shop@x.example"
-    assert letterhead('"Tea, Ltd" <shop@x.example>').line == '"Tea, Ltd" <shop@x.example>'
-    line = letterhead("Bäcker <shop@x.example>").line
+    assert letterhead("shop@x.example", "Tea & Co").line == '"Tea & Co" <shop@x.example>'
+    assert letterhead('"Tea, Ltd" <shop@x.example>', "Tea").line == '"Tea, Ltd" <shop@x.example>'
+    line = letterhead("Bäcker <shop@x.example>", "Tea").line
     assert line.isascii()
     mail = email.message_from_string(f"From: {line}\n\n", policy=email.policy.default)
     assert mail["From"] == "Bäcker <shop@x.example>"
     with pytest.raises(BadAddress):
-        letterhead("nobody")
+        letterhead("nobody", "Tea")
+
+
+def test_mails_bear_the_name_on_the_pages_unless_told_otherwise():
+    pages = Storefront(name="Tea & Co", session_secret="s" * 32)
+    alone = plan.alone(Config(storefront=pages), "notifications", {}, "127.0.0.1", 8000, "::1/128")
+    assert (alone.shop_name, alone.storefront.session_secret) == ("Tea & Co", "")
+    older = b'{"notifications": {"shop_name": "Post"}, "storefront": {"name": "Tea & Co"}}'
+    assert msgspec.json.decode(older, type=Config).shop_name == "Post"
 
 
 def message(fact="0190a1b2.confirmed", **more):

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 # By part of the page: (setting in the file, what it means).
 SHOWN = (
     ("The shop", (
-        ("storefront.name", "its name on every page"),
-        ("notifications.shop_name", "its name in mails"),
+        ("storefront.name", "its name on every page, and in mails"),
+        ("notifications.shop_name", "its name in mails, where that is another"),
         ("public_url", "its address in links and mails"),
         ("environment", "development brings the stand-ins for cards and mail"),
         ("catalog.default_locale", "the language every product has its texts in"),
@@ -73,4 +73,4 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ", ".join(map(str, value)) or "–"
-    return str(value) or "–"
+    return "–" if value is None else str(value) or "–"

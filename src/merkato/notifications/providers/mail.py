@@ -35,12 +35,10 @@ class Letterhead(msgspec.Struct, frozen=True):
         return self.sender.rpartition("@")[2]
 
 
-def letterhead(sender: str) -> Letterhead:
-    """Read ``Name <address>``. Raises BadAddress."""
+def letterhead(sender: str, shop_name: str) -> Letterhead:
+    """Read ``Name <address>``, or an address of the shop of that name. Raises BadAddress."""
     name, given = parseaddr(sender)
-    address = checked(given)
-    if not name:
-        return Letterhead(address, address)
+    name, address = name or shop_name, checked(given)
     quoted = visible(name).replace("\\", "\\\\").replace('"', '\\"')
     shown = f'"{quoted}"' if name.isascii() else Header(visible(name), "utf-8").encode()
     return Letterhead(address, f"{shown} <{address}>")
