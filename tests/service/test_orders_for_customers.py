@@ -105,6 +105,20 @@ async def test_the_list_names_who_bought_to_staff_alone(orders):
     assert await named("", harness.user_token(CUSTOMER)) == [None, None]
 
 
+async def test_orders_are_found_by_their_ids(orders):
+    ids = [(await place(orders)).json()["id"] for _ in range(3)]
+
+    async def found(token, *wanted):
+        query = "&".join(f"id={one}" for one in wanted)
+        return await orders.request("GET", f"/api/v1/orders?{query}", token=token)
+
+    listed = (await found(STAFF, ids[0], ids[2], uuid4())).json()["items"]
+    assert [one["id"] for one in listed] == [ids[2], ids[0]]
+    assert (await found(harness.user_token(uuid4()), *ids)).json()["items"] == []
+    assert (await found(STAFF, "nonsense")).status == 422
+    assert (await found(STAFF, *(uuid4() for _ in range(101)))).status == 422
+
+
 async def test_an_order_for_somebody_nobody_can_write_to_needs_no_contact(orders):
     silent = {**for_customer(line()), "contact": None, "reference_time": "2010-12-01T08:26:00Z"}
     address = {"name": "17850", "lines": ["?"], "city": "?", "postal_code": "?", "country": "IE"}

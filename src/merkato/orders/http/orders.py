@@ -105,6 +105,7 @@ async def list_orders(
     q: Annotated[str | None, Parameter(max_length=254)] = None,
     reference: Annotated[str | None, Parameter(max_length=100)] = None,
     reference_prefix: Annotated[str | None, Parameter(max_length=100)] = None,
+    id: Annotated[list[UUID] | None, Parameter(max_items=100)] = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Page[OrderSummary]:
@@ -112,7 +113,7 @@ async def list_orders(
 
     `q` is an order number or an e-mail address; `since` and `until` (exclusive) RFC 3339 times;
     `reference` what the order was placed under, `reference_prefix` how that begins;
-    `fulfilment_status` may be given several times.
+    `fulfilment_status` and `id` may be given several times.
     """
     whose, staff = caller.user_id, caller.may("orders:read")
     if staff and customer != "me":
@@ -120,7 +121,7 @@ async def list_orders(
     wanted = life.Wanted(
         customer_id=whose, status=status.value if status else None, payment_status=payment_status,
         fulfilment=fulfilment_status, since=moment("since", since), until=moment("until", until),
-        q=q, reference=reference, reference_prefix=reference_prefix,
+        q=q, reference=reference, reference_prefix=reference_prefix, ids=id,
     )  # fmt: skip
     before = decode_cursor(cursor, tuple[datetime, UUID])
     async with desk.db.reading() as tx:

@@ -261,12 +261,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     q: str | None = None
     reference: str | None = None
     reference_prefix: str | None = None
+    ids: Sequence[UUID] | None = None
 
 
 LIST = """
 select id, number, customer_id, status, payment_status, fulfilment_status, currency, grand_minor,
        shipping_minor, credited_minor, placed_at, reference, reference_time,
-       case when $13 then (select c.contact from order_contacts c where c.order_id = orders.id)
+       case when $14 then (select c.contact from order_contacts c where c.order_id = orders.id)
        end as contact
   from orders
  where ($1::uuid is null or customer_id = $1)
@@ -282,8 +283,9 @@ select id, number, customer_id, status, payment_status, fulfilment_status, curre
                    where lower(c.contact ->> 'email') = lower($7)))
    and ($8::text is null or reference = $8)
    and ($9::text is null or starts_with(reference, $9))
-   and ($10::timestamptz is null or (placed_at, id) < ($10, $11::uuid))
- order by placed_at desc, id desc limit $12
+   and ($10::uuid[] is null or id = any($10))
+   and ($11::timestamptz is null or (placed_at, id) < ($11, $12::uuid))
+ order by placed_at desc, id desc limit $13
 """
 
 
