@@ -85,6 +85,8 @@ async def test_what_can_be_shipped_is_found_in_both_states_and_kept_as_a_view(sh
             for order_id in (untouched, begun):
                 await page.locator(f'a[href="/admin/orders/{order_id}"]').wait_for()
             await expect(page.locator(".many summary")).to_have_text("unfulfilled or partial")
+            to_ship = page.get_by_role("link", name="To ship")
+            await expect(to_ship).to_have_attribute("aria-current", "page")
 
         await log_in(page)
         await page.goto("/admin/t/orders")

@@ -307,7 +307,7 @@ async def test_shipping_taxes_and_coupons_are_edited_whole(shop):
         )
         assert "Saved" in page.words, page
         assert "5.5 %" in page.words, page
-        page = await browser.press("Take 5.5 % back")
+        page = await browser.press("Remove 5.5 %")
         assert "It is taken back" in page.words, page
 
         await browser.go("/admin/coupons/new")

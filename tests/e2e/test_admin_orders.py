@@ -109,7 +109,9 @@ async def test_a_refund_that_failed_is_given_in_another_way(shop):
         page = await browser.press("Credit and send back")
         assert "Credited; the money goes back." in page.words, page
         await stands("refund_failed")
-        assert order_id in (await browser.go("/admin/t/refunds?state=failed")).html
+        refunds = await browser.go("/admin/t/refunds?state=failed")
+        assert order_id in refunds.html
+        assert (await shop.order(order_id))["number"] in refunds.words
         assert order_id in (await browser.go("/admin/t/orders?payment_status=refund_failed")).html
         await browser.go(f"/admin/orders/{order_id}")
         page = await browser.press("It was given in another way")

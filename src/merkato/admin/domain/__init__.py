@@ -11,8 +11,9 @@ from merkato.contracts.permissions import ROLES
 class Column(msgspec.Struct, frozen=True):
     """A column: the member of an item it shows, its heading, and how it is written.
 
-    kinds: text, money (minor units of the item's currency), time, state, flag, id (its beginning
-    is shown), words (of a program, such as on_account), contact (a name, or else an address).
+    kinds: text, count, money (minor units of the item's currency), time, state, flag, words (of a
+    program, such as on_account), contact (a name, or else an address), order (an id, shown as its
+    number), worth (of a coupon).
     """
 
     name: str
@@ -23,7 +24,7 @@ class Column(msgspec.Struct, frozen=True):
 class Filter(msgspec.Struct, frozen=True):
     """A filter of a list, by a parameter of its route; with `choices` a menu.
 
-    kinds: text, day, many (several of the choices at once).
+    kinds: text, day, many (several of the choices at once), id (shown while it is on only).
     """
 
     name: str
@@ -80,7 +81,8 @@ TABLES = {
                      Filter("fulfilment_status", "Shipping", FAR, kind="many"),
                      Filter("since", "Placed from", kind="day"),
                      Filter("until", "Placed before", kind="day"),
-                     Filter("reference", "Reference"), Filter("customer", "Customer id")),
+                     Filter("reference", "Reference"),
+                     Filter("customer", "Customer id", kind="id")),
             shortcuts=(("All", ""), ("To ship", TO_SHIP), ("Not paid yet", "status=placed"),
                    ("Payment declined", "status=placed&payment_status=declined"),
                    ("Refund failed", "payment_status=refund_failed"),
@@ -121,12 +123,13 @@ TABLES = {
             slug="payments", title="Payments", path="/api/v1/payments",
             link="/admin/orders/{order_id}#payment",
             columns=(
-                _c("order_id", "Order", "id"), _c("created_at", "Since", "time"),
+                _c("order_id", "Order", "order"), _c("created_at", "Since", "time"),
                 _c("method", "Method", "words"), _c("state", "State", "state"),
                 _c("amount_minor", "Amount", "money"), _c("captured_minor", "Taken", "money"),
                 _c("refunded_minor", "Sent back", "money"),
             ),
-            filters=(Filter("state", "State", PAYMENT_STATES), Filter("order_id", "Order id"),
+            filters=(Filter("state", "State", PAYMENT_STATES),
+                     Filter("order_id", "Order id", kind="id"),
                      Filter("since", "Since", kind="day")),
             shortcuts=(("All", ""), ("Unknown", "state=unknown"),
                        ("Wrong amount", "state=mismatch"),
@@ -137,7 +140,7 @@ TABLES = {
             slug="refunds", title="Refunds", path="/api/v1/refunds",
             link="/admin/orders/{order_id}#payment",
             columns=(
-                _c("order_id", "Order", "id"), _c("created_at", "Wanted", "time"),
+                _c("order_id", "Order", "order"), _c("created_at", "Wanted", "time"),
                 _c("method", "Method", "words"), _c("state", "State", "state"),
                 _c("amount_minor", "Amount", "money"), _c("reason", "Why", "words"),
             ),
@@ -149,11 +152,11 @@ TABLES = {
             slug="ledger", title="Ledger", path="/api/v1/ledger",
             link="/admin/orders/{order_id}#payment",
             columns=(
-                _c("order_id", "Order", "id"), _c("posted_at", "When", "time"),
+                _c("order_id", "Order", "order"), _c("posted_at", "When", "time"),
                 _c("account", "Account"), _c("amount_minor", "Amount", "money"),
             ),
             filters=(Filter("account", "Account", ("receivable", "customer", "processor", "bank")),
-                     Filter("order_id", "Order id")),
+                     Filter("order_id", "Order id", kind="id")),
             hint="No money has moved.",
         ),
         Table(
@@ -177,8 +180,9 @@ TABLES = {
             slug="coupons", title="Coupons", path="/api/v1/coupons",
             link="/admin/coupons/{code}", new="/admin/coupons/new",
             columns=(
-                _c("code", "Code"), _c("kind", "Kind"), _c("valid_until", "Until", "time"),
-                _c("uses", "Used"), _c("uses_max", "At most"), _c("note", "Note"),
+                _c("code", "Code"), _c("kind", "Takes off", "worth"),
+                _c("valid_until", "Until", "time"),
+                _c("uses", "Used", "count"), _c("uses_max", "At most", "count"), _c("note", "Note"),
             ),
             hint="Make a coupon to give a discount.",
         ),

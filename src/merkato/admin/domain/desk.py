@@ -20,6 +20,11 @@ GROUPS = (
     ("Messages", ("notifications:",)),
     ("Events", ("events:", "topics:", "webhooks:", "dead-letters:")),
 )
+PAGES = {
+    "order": "/admin/orders/", "product": "/admin/products/", "user": "/admin/customers/",
+    "sku": "/admin/stock/", "coupon": "/admin/coupons/", "webhook": "/admin/webhooks/",
+    "import": "/admin/imports/", "role": "/admin/roles/", "category": "/admin/categories/",
+}  # fmt: skip
 STYLE = re.compile(r"\sstyle\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 STYLES = re.compile(r"<style[^>]*>(.*?)</style>", re.I | re.S)
 SLOW = 20  # one answer in so many is slower than what is called slow
@@ -82,6 +87,12 @@ def differences(entry: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """List the fields of an entry of the trail: (name, before, after)."""
     before, after = entry.get("before") or {}, entry.get("after") or {}
     return [(name, before.get(name), after.get(name)) for name in sorted({*before, *after})]
+
+
+def page_of(subject: str) -> tuple[str, str]:
+    """Give where things as the subject (`order:<id>`) have pages, "" if nowhere, and its id."""
+    kind, _, name = subject.partition(":")
+    return PAGES.get(kind, ""), name
 
 
 def credit_wish(form: Mapping[str, str], pieces: Sequence[dict[str, int]]) -> dict[str, Any]:

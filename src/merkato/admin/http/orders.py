@@ -27,8 +27,9 @@ async def show_order(order_id: UUID, visit: Visit, pages: Pages) -> Response[str
         store.timeline(visit.api, str(order_id)),
         store.payment(visit.api, str(order_id)),
     )
+    people = await store.people(visit.api, (one["actor"] for one in timeline))
     return pages.draw(
-        visit, "order.html", order=order, timeline=timeline, payment=payment,
+        visit, "order.html", order=order, timeline=timeline, payment=payment, people=people,
         shippable=domain.shippable(order), returnable=domain.returnable(order),
         owed=domain.owed(order),
     )  # fmt: skip

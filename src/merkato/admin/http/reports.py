@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from litestar import Request, Response, get
 from litestar.response import Stream
 
+from merkato.admin import store
 from merkato.admin.domain import desk
 from merkato.admin.http.pages import Pages
 from merkato.admin.templates import money
@@ -108,9 +109,10 @@ async def show_trail(request: HTTPRequest, visit: Visit, pages: Pages) -> Respon
         wrong = pages.why(refusal)
     kept = [(name, value) for name, value in asked.items() if value and name != "cursor"]
     here = "/admin/t/audit-trail?"
+    people = await store.people(visit.api, (one["actor"] for one in entries))
     return pages.draw(
-        visit, "trail.html", wrong=wrong, asked=asked, here=here + urlencode(kept),
-        entries=[(one, desk.differences(one)) for one in entries],
+        visit, "trail.html", people=people, wrong=wrong, asked=asked, here=here + urlencode(kept),
+        entries=[(one, desk.differences(one), *desk.page_of(one["subject"])) for one in entries],
         more=here + urlencode([*kept, ("cursor", more)]) if more else None,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from litestar import Request, Response, get, post
 
 from merkato.admin.domain import goods as domain
 from merkato.admin.http.pages import Pages
-from merkato.admin.store import act, maybe, put
+from merkato.admin.store import act, maybe, people, put
 from merkato.admin.store import goods as store
 from merkato.chassis.ask import Refusal
 from merkato.chassis.http import ANYONE
@@ -72,8 +72,9 @@ async def _draw(
     )
     row = next(iter(counted.values()), None)
     more = journal.get("next_cursor")
+    known = await people(visit.api, (one["actor"] for one in journal["items"]))
     return pages.draw(
-        visit, "stock.html", sku=sku, row=row, journal=journal["items"], typed=typed,
+        visit, "stock.html", people=known, sku=sku, row=row, journal=journal["items"], typed=typed,
         product=titles.get(row["sku"] if row else sku),
         more=f"/admin/stock/{segment(sku)}?{urlencode({'cursor': more})}" if more else None,
     )  # fmt: skip

@@ -23,7 +23,7 @@ async def show_table(
     table = domain.TABLES.get(slug)
     if table is None or not table.path:
         raise NotFound("There is no such list.")
-    given = [(name, value.strip()) for name, value in request.query_params.multi_items()]
+    given = [(name, value.strip()) for name, value in request.query_params.items()]
     kept = [(name, value) for name, value in given if value and name not in ("cursor", "limit")]
     asked = {one.name: [value for name, value in kept if name == one.name] for one in table.filters}
     views = await store.saved_views(visit.api, slug) if table.filters else []
@@ -39,10 +39,15 @@ async def show_table(
         if refusal.status != 422:
             raise
         found, wrong = {"items": []}, pages.why(refusal)
+    ids = [
+        item[one.name] for one in table.columns if one.kind == "order" for item in found["items"]
+    ]
+    numbers = await store.numbers(visit.api, ids) if ids else {}
     cursor = found.get("next_cursor")
     return pages.draw(
         visit, "list.html", table=table, items=found["items"], asked=asked, wrong=wrong,
         first="cursor" not in request.query_params, view=urlencode(kept), views=views,
+        numbers=numbers,
         here=f"/admin/t/{slug}?{urlencode(kept)}",
         more=f"/admin/t/{slug}?{urlencode([*kept, ('cursor', cursor)])}" if cursor else None,
     )  # fmt: skip

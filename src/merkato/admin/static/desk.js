@@ -83,6 +83,9 @@ document.addEventListener("htmx:afterSwap", () => {
 
 function begin() {
   follow();
+  if (matchMedia("(min-width: 60rem)").matches) { // the menu is longer than most screens
+    document.querySelector("header [aria-current]")?.scrollIntoView({ block: "nearest" });
+  }
   for (const hint of document.querySelectorAll(".keys-hint")) hint.hidden = false;
 }
 document.addEventListener("htmx:afterSettle", begin);

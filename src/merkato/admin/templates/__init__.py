@@ -45,7 +45,7 @@ class Templates:
         writing = {"money": money, "moment": moment, "short": short, "pretty": pretty}
         self._files.globals |= {"asset": asset, **writing, **everywhere}
         self._files.globals |= {"leads": leads, "language": language, "several": goods.several}
-        self._files.globals |= {"percent": goods.percent, "coded": coded}
+        self._files.globals |= {"percent": goods.percent, "coded": coded, "country": country}
         self._files.globals |= {"actor": actor, "presses": KEYS, "reasons": REASONS}
 
     def draw(self, name: str, values: Mapping[str, Any]) -> str:
@@ -61,8 +61,15 @@ def language(locale: str) -> str:
         return locale
 
 
-def actor(name: str) -> str:
-    """Write who did something: `user:<id>` is a customer or staff, the rest our own services."""
+def country(code: str) -> str:
+    """Write what a country is called; its code when nobody knows it."""
+    return str(Locale("en").territories.get(code, code))
+
+
+def actor(name: str, people: Mapping[str, str]) -> str:
+    """Write who did something: `user:<id>` is one of the people, the rest our own services."""
+    if name in people:
+        return people[name]
     kind, _, rest = name.partition(":")
     return {"user": "a person", "key": "a program", "cart": "a guest"}.get(kind, rest or kind)
 
