@@ -22,6 +22,23 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 860}
 COLOURS = 128  # of a picture: drawn pages need no more, and it is a third of the size
 
 
+BUYERS = ("Ada Lund", "Bo Friis", "Cleo Marsh", "Dan Okafor", "Eva Brandt", "")
+
+
+async def _buy(shop, name, sku):
+    """Fill a cart, and order it under a name; without one it is left."""
+    email, token = await shop.member()
+    cart = await shop.ok("POST", "/api/v1/carts", {"currency": "EUR"}, token=token)
+    path = f"/api/v1/carts/{cart['id']}"
+    await shop.ok("POST", f"{path}/lines", {"sku": sku, "quantity": 1}, token=token)
+    if name:
+        version = (await shop.ok("GET", path, token=token))["version"]
+        body = shop.order_of({}, email, contact={"email": email, "name": name})
+        body |= {"lines": None, "cart_id": cart["id"], "cart_version": version}
+        placed = await shop.place(body, token=token)
+        await shop.until(placed.json()["id"])
+
+
 async def _checkout(page):
     await page.goto("/p/stoneware-mug-pebble")
     await page.get_by_role("button", name="Add to cart").click()
@@ -71,9 +88,8 @@ async def main():
     async with shopping.open_shop(folder) as shop, async_playwright() as driver:
         shop.command("seed")
         made = await make(shop)
-        for _ in range(6):  # something for the charts of the back office
-            email, token = await shop.member()
-            await shop.place(shop.order_of({made["sku"]: 1}, email), token=token)
+        for name in BUYERS:  # something for the charts of the back office
+            await _buy(shop, name, made["sku"])
         browser = await driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
