@@ -23,6 +23,7 @@ from merkato.orders.domain.placing import (
     ALPHABET,
     Goods,
     PlaceOrder,
+    drawn,
     merged,
     number,
     order_digest,
@@ -115,6 +116,13 @@ def test_numbers_are_readable_and_check_themselves():
         assert value == bits
     assert len(seen) == 2_002
     assert number(5)[-1] != number(6)[-1]
+
+
+def test_a_number_that_ends_in_a_sign_is_drawn_anew():
+    bits = iter((34, 35, 36, 4))
+    assert [number(n)[-1] for n in (34, 35, 36)] == ["$", "=", "U"]
+    assert drawn(lambda _: next(bits)) == number(36)
+    assert drawn(lambda _: next(bits)) == number(4)
 
 
 def test_ids_come_from_principal_key_and_lines():

@@ -1,7 +1,7 @@
 """How a request becomes an order: which lines, which id, which number. Pure."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -206,6 +206,13 @@ def number(random: int) -> str:
     digits = [ALPHABET[(random >> shift) & 31] for shift in range(35, -1, -5)]
     text = "".join(digits)
     return f"{text[:4]}-{text[4:]}-{CHECKS[(random & ((1 << 40) - 1)) % 37]}"
+
+
+def drawn(randbits: Callable[[int], int]) -> str:
+    """Draw an order number to be read out: one that ends in a letter or a digit, as most do."""
+    while not (text := number(randbits(40)))[-1].isalnum():
+        pass
+    return text
 
 
 def check_total(priced: Priced, expected: Money | None) -> None:

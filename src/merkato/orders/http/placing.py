@@ -258,7 +258,7 @@ async def _place(
         for _ in range(NUMBERS_MAX):
             if outcome.verdict != actions.TAKEN or outcome.existing:
                 break
-            order = msgspec.structs.replace(order, number=_number())
+            order = msgspec.structs.replace(order, number=rules.drawn(secrets.randbits))
             outcome = await desk.place(order)
         if outcome.verdict == actions.PLACED:
             return _answer(desk.settings, views.placed(order), replayed=False)
@@ -329,17 +329,13 @@ async def _give_back(asks: Asks, order_id: UUID) -> None:
         log.warning("a hold was not given back", order_id=order_id, error=str(silent))
 
 
-def _number() -> str:
-    return rules.number(secrets.randbits(40))
-
-
 def _new_order(
     settings: Orders, asked: _Request, basket: rules.Basket, priced: Priced, order_id: UUID
 ) -> NewOrder:
     now = datetime.now(UTC)
     return NewOrder(
         id=order_id,
-        number=_number(),
+        number=rules.drawn(secrets.randbits),
         principal=asked.principal,
         key=asked.key,
         fingerprint=asked.fingerprint,
