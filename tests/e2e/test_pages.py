@@ -79,6 +79,9 @@ async def test_a_guest_buys(shop):
         await shop.until(order_id(page))
         page = await until_words(browser, "Order confirmed")
         assert "€54.90" in page.words
+        page = await browser.follow("Invoice, to print")
+        assert (page.status, page.html.count("€54.90") > 0) == (200, True), page
+        assert "style-src 'unsafe-inline'" in page.headers["content-security-policy"]
         assert (await browser.go("/cart")).words.count("Your cart is empty.") == 1
         placed = await shop.order(order_id(page) if "/orders/" in page.url else "")
         assert placed["totals"]["grand_minor"] == 5_490
@@ -90,6 +93,7 @@ async def test_nobody_else_sees_a_guests_order(shop):
         await with_cart(shop, browser, sku)
         page = await browser.press(await to_review(browser), payment="on_account")
         assert (await other.go(page.url)).status == 404
+        assert (await other.go(f"/orders/{order_id(page)}/invoice")).status == 404
 
 
 async def test_a_member_takes_the_cart_along(shop):

@@ -49,6 +49,13 @@ async def show_status(
     return Response("", status_code=200, headers={"HX-Refresh": "true"}, media_type="text/html")
 
 
+@get("/orders/{order_id:uuid}/invoice", policy=ANYONE)
+async def show_invoice(order_id: UUID, visit: Visit) -> Response[str]:
+    """Give the invoice as a page to print."""
+    page, policy = await orders.invoice(visit.api, str(order_id))
+    return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+
 async def _status(visit: Visit, order: dict[str, Any]) -> dict[str, Any]:
     action_url, can_pay, not_by_card = None, False, False
     if order["status"] == "placed" and order["payment_status"] in ("action_required", "declined"):
@@ -145,4 +152,4 @@ async def _done(visit: Visit, pages: Pages, order_id: UUID, said: str, do: Any) 
     return see_other(f"/orders/{order_id}")
 
 
-ROUTES = (show_order, show_status, pay, cancel, ask_return, order_again)
+ROUTES = (show_order, show_status, show_invoice, pay, cancel, ask_return, order_again)

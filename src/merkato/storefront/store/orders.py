@@ -25,6 +25,13 @@ async def timeline(api: Api, order_id: str) -> list[dict[str, Any]]:
     return found
 
 
+async def invoice(api: Api, order_id: str) -> tuple[str, str]:
+    """Give an order's invoice, and the policy it may be shown under. Raises Refusal (404)."""
+    headers, parts = await api.download(f"{ORDERS}/{order_id}/invoice.html")
+    page = b"".join([part async for part in parts]).decode()
+    return page, headers["content-security-policy"]
+
+
 async def payment(api: Api, order_id: str) -> dict[str, Any] | None:
     """Give the payment of an order; None while there is none."""
     items = (await api.get(f"/api/v1/payments?order_id={order_id}"))["items"]
