@@ -174,7 +174,6 @@ async def show_preferences(visit: Visit, pages: Pages) -> Response[str]:
     )
     return await _draw(
         visit, pages, "notifications", who=who, version=version, kinds=domain.by_kind(items),
-        channels=list(dict.fromkeys(one["channel"] for one in items)),
     )  # fmt: skip
 
 

@@ -20,19 +20,11 @@ async def show_cart(visit: Visit, pages: Pages) -> Response[str]:
     stock = await carts.stock(visit, found) if found else {}
     return await pages.draw(
         visit, "cart.html", cart=found, stock=stock,
-        coupon_why=lambda coupon: _why(pages, visit, coupon),
+        coupon_why=lambda why: pages.either(visit, f"coupon.{why}", "coupon.other"),
         options=lambda line: words.options(line["options"], visit.locale),
         stuck=found is not None and domain.stuck(found),
         gone=[line for line in (found or {}).get("lines", ()) if stock.get(line["sku"]) == "no"],
     )  # fmt: skip
-
-
-def _why(pages: Pages, visit: Visit, coupon: dict[str, Any]) -> str:
-    """Say why a coupon on the cart takes nothing off."""
-    try:
-        return pages.text(visit, f"coupon.{coupon['reason']}")
-    except KeyError:
-        return pages.text(visit, "coupon.other")
 
 
 @post("/cart/lines", policy=ANYONE)

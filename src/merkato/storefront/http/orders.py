@@ -30,7 +30,8 @@ async def show_order(
     )
     return await pages.draw(
         visit, "order.html", timeline=timeline, fresh="fresh" in request.query_params,
-        event=lambda what: _event(pages, visit, what), returnable=domain.returnable(order),
+        event=lambda what: pages.either(visit, f"event.{what}", "event.other"),
+        returnable=domain.returnable(order),
         can_cancel=domain.can_cancel(order), reasons=domain.RETURN_REASONS,
         options=lambda line: words.options(line["options"], visit.locale),
         **await _status(visit, order),
@@ -71,13 +72,6 @@ async def _status(visit: Visit, order: dict[str, Any]) -> dict[str, Any]:
         "look_again_s": domain.look_again_s(order, can_pay=can_pay),
         "stage": domain.stage(order, can_pay=can_pay, asked_back=action_url is not None),
     }  # fmt: skip
-
-
-def _event(pages: Pages, visit: Visit, what: str) -> str:
-    try:
-        return pages.text(visit, f"event.{what}")
-    except KeyError:
-        return pages.text(visit, "event.other")
 
 
 @post("/orders/{order_id:uuid}/payment", policy=ANYONE)

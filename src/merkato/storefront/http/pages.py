@@ -83,6 +83,13 @@ class Pages:
         """Give a text in the visit's language."""
         return self.templates.text(visit.locale, name, **values)
 
+    def either(self, visit: Visit, name: str, otherwise: str) -> str:
+        """Give a text, or another where nobody wrote the first."""
+        try:
+            return self.text(visit, name)
+        except KeyError:
+            return self.text(visit, otherwise)
+
     def refusal(self, visit: Visit, refusal: Refusal) -> str:
         """Say what the API refused, in the visit's language where we have words for it."""
         try:
@@ -102,10 +109,7 @@ class Pages:
             return why
         if why in ("needed", "choose"):
             return self.text(visit, f"field.{why}")
-        try:
-            return self.text(visit, f"field.wrong.{name}")
-        except KeyError:
-            return self.text(visit, "field.check")
+        return self.either(visit, f"field.wrong.{name}", "field.check")
 
     def _around(
         self, visit: Visit, tree: list[dict[str, Any]], notices: list[tuple[str, str]]
