@@ -69,7 +69,8 @@ async def test_some_lines_are_cancelled_and_a_return_is_announced_then_received(
         assert "€5.00" in page.words, page
         page = await browser.press("Cancel it")
         assert "Cancelled; what was paid goes back." in page.words, page
-        await browser.press("Ship")
+        page = await browser.press("Ship")
+        assert "lines shipped by admin@example.org" in page.words, "whoever did it is named"
         page = await browser.press("Announce it", **{"line.1": "1", "line.2": "0"})
         assert "Announced; the customer is told." in page.words, page
         receipt = next(one for one in page.forms if one.fields.get("kind") == "receipt")

@@ -7,7 +7,7 @@ import pytest
 
 from merkato.admin.domain import desk
 from merkato.admin.domain.goods import Wrong
-from merkato.admin.templates import coded, moment
+from merkato.admin.templates import actor, coded, country, moment
 
 
 def test_a_moment_is_marked_as_one_and_nothing_is_none():
@@ -77,3 +77,14 @@ def test_amounts_of_our_own_forms_are_minor_units_or_refused():
 def test_code_in_a_description_is_marked_and_all_else_is_text():
     written = coded("`<b>` & `amount_minor`, one ` alone")
     assert written == ("<code>&lt;b&gt;</code> &amp; <code>amount_minor</code>, one ` alone")
+
+
+def test_people_and_countries_are_named_where_they_are_known():
+    assert actor("user:7", {"user:7": "Ada"}) == "Ada"
+    assert [actor(one, {}) for one in ("user:7", "service:orders")] == ["a person", "orders"]
+    assert (country("DE"), country("ZQ")) == ("Germany", "ZQ")
+
+
+def test_entries_of_the_trail_lead_to_what_they_are_about():
+    assert desk.page_of("sku:A:1") == ("/admin/stock/", "A:1")
+    assert desk.page_of("return:7") == ("", "7")
