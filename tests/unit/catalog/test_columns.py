@@ -75,6 +75,13 @@ def test_a_row_says_which_cells_are_wrong():
         read_row(columns, ["a", "", "", "5"])  # a weight of no variant
 
 
+def test_a_row_says_which_words_a_status_may_be():
+    with pytest.raises(Validation) as refused:
+        read_row(read_header(["slug", "status"], "en"), ["a", "sold"])
+    [error] = refused.value.members["errors"]
+    assert error == {"pointer": "/status", "detail": "Write draft, active or archived."}
+
+
 def test_pointers_into_entries_name_columns():
     assert place_of("/texts/en/title", "en") == "/title"
     assert place_of("/texts/de/slug", "en") == "/slug.de"

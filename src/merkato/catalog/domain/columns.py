@@ -6,7 +6,7 @@ An empty cell leaves what is there. docs/catalogue.md says what each column hold
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 from uuid import UUID
 
 import msgspec
@@ -32,6 +32,7 @@ FORMULA = re.compile(r"'*[=+\-@\t\r]")
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?\Z")
 TRUE, FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 
+STATUSES = get_args(domain.Status)
 PRODUCT = {"slug": Slug, "status": domain.Status, "categories": None}
 TEXTS = {"title": Title, "description": Text, "slug": Slug}
 VARIANT: dict[str, Any] = {
@@ -134,6 +135,8 @@ def _read(column: Column, cell: str) -> Any:
         return msgspec.convert(int(cell), column.kind)
     if column.field in ("slug", "status", "sku", "tax_class"):
         cell = cell.strip()
+    if column.field == "status" and cell not in STATUSES:
+        raise ValueError("Write draft, active or archived.")
     return msgspec.convert(cell, column.kind)
 
 
