@@ -144,7 +144,7 @@ async def shop_around(shop: Shop, browser: Browser, prepared: Prepared, member: 
 
     for buying in (True, False):  # the second time the cart stays full
         await page.goto("/p/pepper-mill-turm")
-        await page.get_by_role("button", name="Put into cart").click()
+        await page.get_by_role("button", name="Add to cart").click()
         await page.wait_for_url("**/cart")
         await page.goto("/checkout")
         for name, value in (("email", "a@example.org"), ("name", "Ada"), ("line1", "1 Row"),
@@ -294,7 +294,7 @@ async def _use(page: Page, path: str) -> None:
     elif path.startswith("/p/"):
         await page.locator("#quantity").tap()
         await page.keyboard.type("2")
-        await page.get_by_role("button", name="Put into cart").tap()
+        await page.get_by_role("button", name="Add to cart").tap()
         await page.wait_for_url("**/cart")
     else:
         await page.locator("#q").tap()
