@@ -295,7 +295,7 @@ def _held(run: Path) -> bool:
 
 
 def _preparation(child: Child) -> Callable[[], None] | None:
-    """Give what the child does before it becomes its program (Linux): ask to die with us."""
+    """Give what the child does before it becomes its program (Linux): yield, die with us."""
     if _LIBC is None:
         return None
     libc, parent, number = _LIBC, os.getpid(), int(child.stop_signal)
