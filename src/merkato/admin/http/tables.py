@@ -42,7 +42,7 @@ async def show_table(
     ids = [
         item[one.name] for one in table.columns if one.kind == "order" for item in found["items"]
     ]
-    numbers = await store.numbers(visit.api, ids) if ids else {}
+    numbers = await store.numbers(visit.api, ids)
     cursor = found.get("next_cursor")
     return pages.draw(
         visit, "list.html", table=table, items=found["items"], asked=asked, wrong=wrong,

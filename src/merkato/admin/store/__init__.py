@@ -30,7 +30,8 @@ async def maybe(api: Api, path: str, **query: Any) -> Any:
 
 async def numbers(api: Api, ids: Iterable[str]) -> dict[str, str]:
     """Map orders to their numbers; those that this person may not see are left out."""
-    found = await maybe(api, ORDERS, id=sorted(set(ids)), limit=100)
+    asked = sorted(set(ids))
+    found = await maybe(api, ORDERS, id=asked, limit=100) if asked else None
     return {one["id"]: one["number"] for one in (found or {}).get("items", ())}
 
 
