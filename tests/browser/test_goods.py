@@ -42,7 +42,7 @@ async def test_a_thousand_products_are_imported_and_bad_rows_are_named(visitor):
         await page.get_by_role("progressbar").wait_for()
         said = "All 1,000 rows are done; 10 could not be imported."
         await page.get_by_text(said).wait_for(timeout=60_000)
-        await expect(page.locator("#job tbody tr")).to_have_count(10)
+        await expect(page.locator("#outcome tbody tr")).to_have_count(10)
         await page.get_by_role("cell", name=f"K-{mark}-7", exact=True).wait_for()
         async with page.expect_download() as download:
             await page.get_by_role("link", name="All of it as CSV").click()
@@ -55,6 +55,25 @@ async def test_a_thousand_products_are_imported_and_bad_rows_are_named(visitor):
         await page.get_by_role("button", name="Go on").click()
         await page.get_by_role("button", name="Archive 990 products").click()
         await page.get_by_text("990 of 990 products changed").wait_for(timeout=30_000)
+
+
+async def test_an_import_is_stopped_while_its_progress_is_drawn(visitor):
+    mark = new_key()[:8]
+    rows = [f"s-{mark}-{n},Thing {mark} {n},active,S-{mark}-{n},1.50" for n in range(20_000)]
+    text = "\n".join(["slug,title,status,sku,price.EUR", *rows])
+    file = {"name": "many.csv", "mimeType": "text/csv", "buffer": text.encode()}
+    async with visitor(viewport=DESK) as page:
+        await at_work(page)
+        await page.goto("/admin/t/imports")
+        await page.get_by_label("CSV or JSON Lines").set_input_files(file)
+        await page.get_by_role("button", name="Import", exact=True).click()
+        await page.get_by_text("Stop", exact=True).click()
+        for _ in range(2):
+            drawn = await page.locator("#job").element_handle()
+            await drawn.wait_for_element_state("hidden")
+        await page.get_by_role("button", name="Stop the import").click(timeout=1_000)
+        await page.get_by_text("Stopped after").wait_for()
+        await expect(page.get_by_text("Stop", exact=True)).to_be_hidden()
 
 
 async def test_prices_are_changed_after_the_result_was_seen(shop, visitor):

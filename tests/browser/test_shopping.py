@@ -290,3 +290,23 @@ async def test_the_whole_purchase_by_keyboard(visitor):
         await page.get_by_text("The total is").wait_for()
         await press_on("Buy now for .*")
         await page.wait_for_url("**/orders/**")
+
+
+async def test_the_button_in_focus_stays_so_when_the_total_is_drawn_anew(visitor):
+    held = asyncio.Event()
+
+    async def hold(route):
+        await held.wait()
+        await route.continue_()
+
+    async with visitor() as page:
+        await to_checkout(page)
+        await page.route("**/checkout", hold)
+        async with page.expect_request("**/checkout"):
+            await page.get_by_role("radio", name="Express").check()
+        await page.get_by_role("button", name="Show the total").focus()
+        old = await page.locator("#review").element_handle()
+        async with page.expect_response("**/checkout"):
+            held.set()
+        await old.wait_for_element_state("hidden")
+        await page.locator("button:focus", has_text="Show the total").wait_for()
