@@ -126,6 +126,11 @@ class Telling:
         assert [tuple(row) for row in unexplained] == [(self.told, 0)]
 
 
+COUNTED = """
+select d.tries, d.attempts, count(a.n) as known
+  from deliveries d left join attempts a on a.delivery_id = d.id
+ where d.subscription_id = any($1::uuid[]) group by d.id
+"""
 STATES = """
 select s.ordered, d.state, d.tries, d.reason, s.failures, s.open_until, s.position,
        h.position as head, count(*) as n, min(d.due_at) as due
@@ -206,4 +211,7 @@ async def test_a_crash_at_a_place_sends_again_under_the_same_id(shop, place):
         await eventually(died, seconds=60)
         await ready(shop)
         await telling.all_came()
+        rows = await shop.sql("broker", COUNTED, [telling.ids[one] for one in telling.alive])
+        assert any(row["attempts"] > row["known"] for row in rows)
+        assert all(row["tries"] == row["known"] for row in rows)  # a lost one makes no pause longer
         await lawful(shop)

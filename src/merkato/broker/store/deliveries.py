@@ -34,6 +34,7 @@ async def ready(tx: Tx) -> list[Row]:
 # What is written about deliveries does not wait for the disk: lost in a crash of the database, they
 # are made, tried and settled once more, under the same ids. For an ordered endpoint a claim does
 # wait, and with it all before it: what was sent is on disk before the next of its key is.
+# A try whose end nobody saw, its process having died, is begun again; it makes no pause longer.
 CLAIM = """
 with chosen as (
     select d.id from unnest($1::uuid[], $2::int[], $3::bool[]) e(id, slots, ordered)
@@ -49,7 +50,9 @@ with chosen as (
          order by d.due_at, d.position limit e.slots for update of d skip locked) d
 ), leased as (
     update deliveries d
-       set due_at = clock_timestamp() + $4, tries = d.tries + 1, attempts = d.attempts + 1
+       set due_at = clock_timestamp() + $4, attempts = d.attempts + 1,
+           tries = greatest(1, d.tries + (d.attempts = 0 or exists (
+               select from attempts a where a.delivery_id = d.id and a.n = d.attempts))::int)
       from chosen, set_config('synchronous_commit',
            case when true = any($3) then current_setting('synchronous_commit') else 'off' end, true)
      where d.id = chosen.id
