@@ -1,7 +1,7 @@
 """The bus: one JetStream stream that all services speak to and hear from, in order per key.
 
-A thin hot path over the NATS client: atomic batches to publish (one fsync each at the broker),
-one pull that stays open to hear.
+A thin hot path over the NATS client: atomic batches to publish (one fsync each at the broker), a
+few messages one by one, and one pull that stays open to hear.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ PARTITIONS = 16  # of every event type, by key; fixed for ever
 API_S = 5.0  # longest wait for an answer of the broker
 ACK_WAIT_S = 30  # a message not acknowledged by then is offered again
 BATCH_MAX = 200  # messages handed over at once
+ATOMIC_FROM = 5  # fewer are faster one by one: the broker makes a folder for each atomic batch
 MESSAGE_MAX_BYTES = 1_048_576
 STREAM_MAX_BYTES = 8 * 1024**3
 STREAM_MAX_AGE_S = 7 * 86_400  # personal data live in the stream no longer than this
@@ -115,8 +116,8 @@ class NatsBus:
         self.wakers: list[Callable[[], None]] = []  # of ears that wait for messages
 
     async def publish(self, messages: Sequence[Message]) -> Outcome:
-        """See Bus. One atomic batch; if the broker knows one of the ids, one after another."""
-        if len(messages) > 1:
+        """See Bus. One atomic batch; few, or if the broker knows an id, one after another."""
+        if len(messages) >= ATOMIC_FROM:
             try:
                 return await self._publish_batch(messages)
             except Refused as refused:
