@@ -1,12 +1,13 @@
 """Receivers of webhooks in a process of their own: `python bench/receivers.py KIND…`.
 
-Prints their addresses as JSON and serves until its standard input ends. A GET of an address tells
-what came there, a DELETE forgets it. Kinds: healthy, slow (3 s for an answer), flapping (refuses
-every other), failing (refuses all), silent (takes all and answers nothing), refusing (nobody
-listens).
+Prints their addresses as JSON and serves until its standard input ends. It stands for machines of
+others, so it takes what the shop leaves of the processor. A GET of an address tells what came
+there, a DELETE forgets it. Kinds: healthy, slow (3 s for an answer), flapping (refuses every
+other), failing (refuses all), silent (takes all and answers nothing), refusing (nobody listens).
 """
 
 import asyncio
+import os
 import secrets
 import sys
 import time
@@ -20,6 +21,7 @@ import msgspec
 import uvloop
 from aiohttp import web
 
+NICE = 10
 SLOW_S = 3
 SILENT_S = 60
 
@@ -126,4 +128,5 @@ class Receivers:
 
 
 if __name__ == "__main__":
+    os.nice(NICE)
     uvloop.run(serve(sys.argv[1:]))

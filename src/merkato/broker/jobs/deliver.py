@@ -1,5 +1,6 @@
 """Send what is due: each endpoint has its own queue, its own few connections and its own breaker.
 
+Requests go first: what is done here waits a little for a moment in which this process has none.
 One loop claims, a task sends. A crash leaves leases, which run out: the same id is sent once
 more then. Results of many tries are written in one transaction.
 """
@@ -8,7 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from uuid import UUID
@@ -27,7 +28,7 @@ from merkato.chassis.db import Row
 from merkato.chassis.failpoints import reach
 from merkato.chassis.http import encode_cursor
 from merkato.chassis.service import Resources
-from merkato.chassis.telemetry import DELIVERIES, Load, give_way
+from merkato.chassis.telemetry import DELIVERIES, a_moment
 from merkato.chassis.vault import Vault
 
 log = structlog.get_logger()
@@ -37,8 +38,10 @@ PER_QUICK_ENDPOINT = 24  # … and to one …
 QUICK_MS = 100  # … whose last answer came sooner
 PROBES = 1  # the same, while its breaker is about to close or open
 LOOK_S = 0.5  # retries that fall due are seen so soon
-LEAST_S = 0.05  # between two claims, and two settlements: what comes meanwhile goes together
-APART_S = 0.002  # from one send to the next while requests wait in this process
+LEAST_S = 0.05  # between two claims: what falls due meanwhile goes together …
+SETTLE_S = 0.1  # … and between two settlements
+PATIENCE_S = 0.02  # how long a moment without requests is waited for …
+APART_S = 0.002  # … and by a send, where more is due than can be under way
 TYPE = "application/cloudevents+json; charset=utf-8"
 
 
@@ -61,16 +64,19 @@ class Dispatcher:
         async with self._post.opened(), asyncio.TaskGroup() as tasks:
             with self._db.listening(WEBHOOKS, self._free) as bell:
                 while True:
+                    await a_moment(PATIENCE_S)
                     bell.clear()
                     try:
                         claimed = await self._claim()
                     except Exception as error:  # what is under way goes on
                         log.warning("nothing could be claimed", error=repr(error))
                         claimed = []
+                    behind = self._under_way.total() + len(claimed) >= self._most
                     for outgoing, endpoint in claimed:
                         self._under_way[endpoint["id"]] += 1
                         tasks.create_task(self._deliver(outgoing, endpoint))
-                        await asyncio.sleep(APART_S if Load.in_flight else 0)
+                        await asyncio.sleep(0)
+                        await a_moment(APART_S if behind else PATIENCE_S)
                     await asyncio.sleep(LEAST_S)
                     if not claimed:
                         with suppress(TimeoutError):
@@ -110,19 +116,23 @@ class Dispatcher:
         return most - self._under_way[endpoint["id"]]
 
     async def _deliver(self, outgoing: Outgoing, endpoint: Row) -> None:
-        try:
-            await give_way()
-            answer = await self._send(outgoing, endpoint)
-            self._last_ms[endpoint["id"]] = QUICK_MS if answer.error else answer.duration_ms
-            reach("webhook-sent")
-            verdict = webhooks.judge(outgoing, answer, random.randint(0, 100))
-            DELIVERIES.labels("delivered" if verdict.delivered else "failed").inc()
-            await self._results(verdict)
-        except Exception as error:  # its lease runs out, and it is tried again
-            log.warning("a delivery was left", id=outgoing.id, error=repr(error))
-        finally:
-            self._under_way[endpoint["id"]] -= 1
-            self._free.set()
+        with ExitStack() as place:
+            place.callback(self._leave, endpoint["id"])
+            try:
+                answer = await self._send(outgoing, endpoint)
+                self._last_ms[endpoint["id"]] = QUICK_MS if answer.error else answer.duration_ms
+                reach("webhook-sent")
+                verdict = webhooks.judge(outgoing, answer, random.randint(0, 100))
+                DELIVERIES.labels("delivered" if verdict.delivered else "failed").inc()
+                if verdict.delivered:  # a failure counts before the next is sent
+                    place.close()
+                await self._results(verdict)
+            except Exception as error:  # its lease runs out, and it is tried again
+                log.warning("a delivery was left", id=outgoing.id, error=repr(error))
+
+    def _leave(self, endpoint_id: UUID) -> None:
+        self._under_way[endpoint_id] -= 1
+        self._free.set()
 
     async def _send(self, outgoing: Outgoing, endpoint: Row) -> Answer:
         now = datetime.now(UTC)
@@ -145,7 +155,8 @@ class Dispatcher:
         return await self._post.send(endpoint["url"], headers, body)
 
     async def _settle(self, verdicts: Sequence[Verdict]) -> list[None]:
+        await a_moment(PATIENCE_S)
         async with self._db.transaction() as tx:
             await actions.settle(tx, verdicts, datetime.now(UTC))
-        await asyncio.sleep(LEAST_S)
+        await asyncio.sleep(SETTLE_S)
         return [None] * len(verdicts)
