@@ -71,7 +71,7 @@ class Dispatcher:
                     except Exception as error:  # what is under way goes on
                         log.warning("nothing could be claimed", error=repr(error))
                         claimed = []
-                    behind = self._under_way.total() + len(claimed) >= self._most
+                    behind = self._is_behind(claimed)
                     for outgoing, endpoint in claimed:
                         self._under_way[endpoint["id"]] += 1
                         tasks.create_task(self._deliver(outgoing, endpoint))
@@ -106,6 +106,11 @@ class Dispatcher:
             )
         reach("webhook-claimed")
         return [(one, endpoints[one.subscription_id]) for one in claimed]
+
+    def _is_behind(self, claimed: Sequence[tuple[Outgoing, Row]]) -> bool:
+        """Tell whether more is due than can be under way, at all or to one endpoint."""
+        most = max(Counter(one.subscription_id for one, _ in claimed).values(), default=0)
+        return most >= PER_ENDPOINT or self._under_way.total() + len(claimed) >= self._most
 
     def _slots(self, endpoint: Row) -> int:
         most = PER_ENDPOINT
