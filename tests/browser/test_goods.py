@@ -71,7 +71,7 @@ async def test_an_import_is_stopped_while_its_progress_is_drawn(visitor):
         for _ in range(2):
             drawn = await page.locator("#job").element_handle()
             await drawn.wait_for_element_state("hidden")
-        await page.get_by_role("button", name="Stop the import").click(timeout=1_000)
+        await page.get_by_role("button", name="Stop the import").click()
         await page.get_by_text("Stopped after").wait_for()
         await expect(page.get_by_text("Stop", exact=True)).to_be_hidden()
 

@@ -19,7 +19,8 @@ PACE_S = 0.01  # least time from one batch of events to the next in a process at
 PACE_LONG_S = 0.1  # … in one that takes …
 CPU_LONG = 0.4  # … so much of a processor, or more, …
 PACE_BUSY_S = 0.05  # … and in a busy one, where larger batches would stand in the requests' way
-MOMENT_S = 0.001  # how often somebody who waits for a moment without requests looks
+PATIENCE_S = 0.02  # how long work that can wait a little waits for a moment without requests, and …
+MOMENT_S = 0.001  # … how often it looks
 GIVE_WAY_S = 0.05  # how long work that can wait then waits
 
 REQUESTS = Histogram(
@@ -90,7 +91,7 @@ def metrics() -> bytes:
 
 
 class Load:
-    """How busy this process is with requests."""
+    """How busy this process is."""
 
     in_flight = 0  # requests that wait for their answer
     cpu = 0.0  # of a processor's time, taken of late
@@ -123,7 +124,7 @@ async def pause_since(began: float) -> None:
     await asyncio.sleep(max(0.0, began + least - asyncio.get_running_loop().time()))
 
 
-async def a_moment(most_s: float) -> None:
+async def a_moment(most_s: float = PATIENCE_S) -> None:
     """Wait until no request is under way in this process, `most_s` at most."""
     for _ in range(round(most_s / MOMENT_S)):
         if not Load.in_flight:

@@ -28,7 +28,7 @@ from merkato.chassis.db import Row
 from merkato.chassis.failpoints import reach
 from merkato.chassis.http import encode_cursor
 from merkato.chassis.service import Resources
-from merkato.chassis.telemetry import DELIVERIES, a_moment
+from merkato.chassis.telemetry import DELIVERIES, PATIENCE_S, a_moment
 from merkato.chassis.vault import Vault
 
 log = structlog.get_logger()
@@ -40,8 +40,7 @@ PROBES = 1  # the same, while its breaker is about to close or open
 LOOK_S = 0.5  # retries that fall due are seen so soon
 LEAST_S = 0.05  # between two claims: what falls due meanwhile goes together …
 SETTLE_S = 0.1  # … and between two settlements
-PATIENCE_S = 0.02  # how long a moment without requests is waited for …
-APART_S = 0.002  # … and by a send, where more is due than can be under way
+APART_S = 0.002  # a send's patience with requests, where more is due than can be under way
 TYPE = "application/cloudevents+json; charset=utf-8"
 
 
@@ -64,7 +63,7 @@ class Dispatcher:
         async with self._post.opened(), asyncio.TaskGroup() as tasks:
             with self._db.listening(WEBHOOKS, self._free) as bell:
                 while True:
-                    await a_moment(PATIENCE_S)
+                    await a_moment()
                     bell.clear()
                     try:
                         claimed = await self._claim()
@@ -160,7 +159,7 @@ class Dispatcher:
         return await self._post.send(endpoint["url"], headers, body)
 
     async def _settle(self, verdicts: Sequence[Verdict]) -> list[None]:
-        await a_moment(PATIENCE_S)
+        await a_moment()
         async with self._db.transaction() as tx:
             await actions.settle(tx, verdicts, datetime.now(UTC))
         await asyncio.sleep(SETTLE_S)

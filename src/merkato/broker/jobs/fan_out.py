@@ -11,7 +11,6 @@ from merkato.chassis.telemetry import a_moment
 
 PAGE = 200  # events looked at for each endpoint in one turn
 WAITING_MAX = 5_000  # deliveries that wait for one endpoint; the log keeps the rest
-PATIENCE_S = 0.02  # how long a moment without requests is waited for
 PACE_S = 0.15  # what is logged within this becomes deliveries together
 REST = 2  # times as long as a turn took is rested after it: who sends is to have the database too
 
@@ -22,7 +21,7 @@ async def fan_out(resources: Resources) -> int:
         head = await log.head(tx)
         if not await store.is_behind(tx, head):
             return 0
-    await a_moment(PATIENCE_S)
+    await a_moment()
     began = time.monotonic()
     async with resources.db.transaction() as tx:
         moved, made = await store.fan_out(tx, head, WAITING_MAX, PAGE)
