@@ -233,6 +233,25 @@ async def test_what_does_not_fit_is_refused_whole_with_pointers(broker):
     assert await broker.said() == []
 
 
+async def test_extensions_have_a_size_and_the_largest_event_is_taken(broker):
+    name, type_ = "erp.anything", "erp.anything.v1"
+    await register(broker, {}, name)
+    for extensions, pointer in (
+        ({"note": "x" * 600_000}, "/note"),
+        ({"note": "\u8a9e" * 20_000}, "/note"),
+        ({f"note{n}": "x" * 200 for n in range(3_000)}, "/note15"),
+    ):
+        refused = await publish(broker, STRUCTURED, event(1, type=type_, **extensions), name)
+        assert refused.status == 422, refused
+        assert refused.json()["errors"][0]["pointer"].startswith(pointer)
+    long = '"' * 256
+    largest = event(1, type=type_, source=long, id=long, subject=long, note='"' * 16_000)
+    largest["data"] = ['"' * 65_000]
+    assert (await publish(broker, STRUCTURED, largest, name)).status == 202
+    [found] = await logged(broker)
+    assert {word: found[word] for word in largest} == largest
+
+
 def test_what_breaks_readers_or_publishers_is_a_difference():
     def pointers(now):
         return [one["pointer"].removeprefix("/schema") for one in topics.differences(COUNTED, now)]

@@ -10,6 +10,7 @@ from merkato.contracts.problem import Malformed, Validation
 from merkato.contracts.values import VISIBLE
 
 DATA_MAX_BYTES = 131_072
+EXTENSIONS_MAX_BYTES = 32_768  # as JSON, together; with data full of quotes the outbox takes it all
 ATTRIBUTE = re.compile(r"[a-z0-9]{1,20}\Z")  # names of attributes
 OURS = {"sequence", "causationid", "cursor", "requestid", "dataschema"}  # the log sets these
 KNOWN = {
@@ -52,16 +53,13 @@ def checked(attributes: dict[str, Any], media_type: Any, data: bytes | None, at:
         raise Validation.at(f"{at}/data", "Data are missing.")
     if len(data) > DATA_MAX_BYTES:
         raise Validation.at(f"{at}/data", f"Data have at most {DATA_MAX_BYTES} bytes.")
-    extensions = {}
-    for name, value in attributes.items():
-        if name in KNOWN or value is None:
-            continue
-        if not ATTRIBUTE.match(name) or name in OURS or not isinstance(value, str | int):
-            raise Validation.at(f"{at}/{name}", "Not an attribute of a CloudEvent.")
-        extensions[name] = str(value).lower() if isinstance(value, bool) else str(value)
     wanted = {
         name: attributes.get(name) for name in ("id", "source", "type", "time", "subject")
-    } | {"extensions": extensions, "data": data.decode(errors="replace"), "value": None}
+    } | {
+        "extensions": _extensions(attributes, at),
+        "data": data.decode(errors="replace"),
+        "value": None,
+    }
     value = decoded(data, Any)
     try:
         event = msgspec.convert(wanted, CloudEvent)
@@ -71,6 +69,22 @@ def checked(attributes: dict[str, Any], media_type: Any, data: bytes | None, at:
     if event.time is not None and event.time.tzinfo is None:
         raise Validation.at(f"{at}/time", "A time has its offset from UTC.")
     return msgspec.structs.replace(event, value=value)
+
+
+def _extensions(attributes: dict[str, Any], at: str) -> dict[str, str]:
+    """Give the attributes that are not of CloudEvents itself, as texts. Raises Validation."""
+    extensions, size = {}, 0
+    for name, value in attributes.items():
+        if name in KNOWN or value is None:
+            continue
+        if not ATTRIBUTE.match(name) or name in OURS or not isinstance(value, str | int):
+            raise Validation.at(f"{at}/{name}", "Not an attribute of a CloudEvent.")
+        extensions[name] = str(value).lower() if isinstance(value, bool) else str(value)
+        size += len(msgspec.json.encode({name: extensions[name]}))
+        if size > EXTENSIONS_MAX_BYTES:
+            detail = f"Attributes of your own have at most {EXTENSIONS_MAX_BYTES} bytes together."
+            raise Validation.at(f"{at}/{name}", detail)
+    return extensions
 
 
 def _is_json(media_type: Any) -> bool:
