@@ -18,8 +18,8 @@ from merkato.config import SERVICES
 
 HOW = Path(__file__).with_name("schemathesis.toml")
 STREAMS = r"/stream$"  # last as long as their readers; see test_events.py and test_broker_stream.py
-# Logs out or ends whoever asks, or has them wait after passwords that were wrong: fuzzed last, by an
-# administrator who may go.
+# Logs out or ends whoever asks, or has them wait after passwords that were wrong: fuzzed last, by
+# an administrator who may go.
 ENDS = (
     r"^/api/v1/(me|me/(sessions.*|totp.*|password|email)|auth/.*|users/[^/]*|users/[^/]*/erasure)$"
 )
