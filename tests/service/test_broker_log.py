@@ -117,9 +117,38 @@ async def test_it_is_read_by_topic_key_and_time(broker):
     past = (harness.now() - timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
     assert await walked(broker, f"since={soon}") == []
     assert len(await walked(broker, f"since={past}")) == 4
+    assert await walked(broker, f"until={past}") == []
+    assert len(await walked(broker, f"since={past}&until={soon}&limit=3")) == 4
     unknown = await read(broker, "topic=orders.nothing")
     assert (unknown.status, unknown.json()["errors"][0]["pointer"]) == (422, "/topic")
     assert (await read(broker, "topic=users.access_changed")).status == 422  # private
+
+
+async def test_it_is_read_up_to_a_time_and_from_the_later_of_cursor_and_time(broker):
+    await broker.hear(stock(1), stock(2, "CUP"))
+    await asyncio.sleep(0.01)
+    between = harness.now().isoformat().replace("+00:00", "Z")
+    await broker.hear(stock(3), stock(4, "CUP"))
+
+    async def shown(query):
+        return [one["data"]["available"] for one in await walked(broker, query)]
+
+    for filters in (
+        "",
+        "&limit=1",
+        "&topic=inventory.stock_changed",
+        "&limit=2&since=2020-01-01T00:00:00Z",
+    ):
+        assert await shown(f"until={between}{filters}") == [1, 2]
+        assert await shown(f"since={between}{filters.partition('&since')[0]}") == [3, 4]
+    assert await shown(f"key=CUP&until={between}") == [2]
+    first, *_, last = await walked(broker)
+    assert await shown(f"after={first['cursor']}&since={between}") == [3, 4]
+    assert await shown(f"after={last['cursor']}&since={between}") == []
+    for name in ("since", "until"):
+        for time in ("1999-12-31T23:59:59Z", "2201-01-01T00:00:00Z", "2026-01-01T00:00:00"):
+            refused = await read(broker, f"{name}={time}")
+            assert (refused.status, refused.json()["errors"][0]["pointer"]) == (422, f"/{name}")
 
 
 async def test_a_filtered_page_looks_at_so_many_events_and_says_where_to_go_on(broker, monkeypatch):

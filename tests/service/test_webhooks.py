@@ -25,6 +25,7 @@ from merkato import topology
 from merkato.broker.store import deliveries as store
 from merkato.broker.store import log, webhooks
 from merkato.config import Config
+from merkato.contracts.notifications import NotificationSent
 from merkato.contracts.trail import ActionNoted
 
 
@@ -155,6 +156,31 @@ async def test_it_may_begin_in_the_past_be_replayed_and_redelivered(broker, rece
 
         await eventually(again)
         assert len(late.got) == 10
+
+
+async def test_deliveries_are_found_by_topic_state_and_time(broker, receiver):
+    id = await subscribe(broker, receiver)
+    sent = NotificationSent(notification_id=uuid4(), channel="email", template="order_placed")
+    await logged(broker, stock(1), sent)
+    await asyncio.sleep(0.01)
+    between = harness.now().isoformat().replace("+00:00", "Z")
+    await logged(broker, stock(2))
+    told, of_stock = await deliveries(broker, id), "topic=inventory.stock_changed"
+    assert [one["type"].split(".")[0] for one in told] == [
+        "inventory",
+        "notifications",
+        "inventory",
+    ]
+    for path in (f"{PATH}/{id}/deliveries", "/api/v1/deliveries"):
+        found = {
+            query: (await ask(broker, "GET", f"{path}?{query}"))["items"]
+            for query in (of_stock, f"since={between}", f"until={between}",
+                          f"{of_stock}.v1&until={between}&state=pending",
+                          f"{of_stock}&state=failed")
+        }  # fmt: skip
+        assert [*found.values()] == [[told[0], told[2]], told[:1], told[1:], told[2:], []]
+        unknown = await broker.request("GET", f"{path}?topic=orders.nothing", token=ADMIN)
+        assert (unknown.status, unknown.json()["errors"][0]["pointer"]) == (422, "/topic")
 
 
 async def test_what_is_paused_waits_and_a_ping_comes_once(broker, receiver):

@@ -9,10 +9,10 @@ from litestar import Response, get, post
 from litestar.params import Parameter
 
 from merkato.broker.actions import webhooks as actions
+from merkato.broker.http.events import TopicFilter, place, types_of
 from merkato.broker.http.webhooks import PATH as WEBHOOKS_PATH
 from merkato.broker.http.webhooks import READ, WRITE
 from merkato.broker.store import deliveries as store
-from merkato.broker.store import log
 from merkato.broker.store import webhooks as webhook_store
 from merkato.chassis.db import Database, Row, Tx
 from merkato.chassis.http import (
@@ -22,7 +22,6 @@ from merkato.chassis.http import (
     Page,
     decode_cursor,
     encode_cursor,
-    moment,
     respond,
     staff,
 )
@@ -32,6 +31,7 @@ from merkato.contracts.problem import NotFound, Validation
 
 PATH = "/api/v1/deliveries"
 State = Literal["pending", "delivered", "failed"]
+StateFilter = Annotated[State | None, Parameter(query="state")]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,19 +91,24 @@ def _shown(row: Row) -> dict[str, object]:
     return known
 
 
-async def _page(
-    db: Database, subscription_id: UUID | None, state: str | None, cursor: str | None, limit: int
-) -> Page[Delivery]:
-    after = decode_cursor(cursor, tuple[int, UUID])
-    async with db.reading() as tx:
-        if subscription_id is not None and await webhook_store.find(tx, subscription_id) is None:
-            raise NotFound("There is no such webhook.")
-        rows = await store.every(tx, subscription_id, state, after, limit + 1)
-    page = rows[:limit]
-    more = len(rows) > limit
-    next_cursor = encode_cursor(page[-1]["position"], page[-1]["id"]) if more else None
+async def _wanted(
+    tx: Tx, state: State | None, topic: list[str] | None, since: datetime | None,
+    until: datetime | None,
+) -> store.Wanted:  # fmt: skip
+    """Read the filters of a list. Raises Validation."""
+    return store.Wanted(
+        state=state,
+        types=await types_of(tx, topic),
+        since=await place(tx, "since", since),
+        until=await place(tx, "until", until),
+    )
+
+
+def _page(rows: list[Row], limit: int) -> Page[Delivery]:
+    page, more = rows[:limit], len(rows) > limit
     return Page(
-        items=[msgspec.convert(_shown(row), Delivery) for row in page], next_cursor=next_cursor
+        items=[msgspec.convert(_shown(row), Delivery) for row in page],
+        next_cursor=encode_cursor(page[-1]["position"], page[-1]["id"]) if more else None,
     )
 
 
@@ -111,23 +116,45 @@ async def _page(
 async def list_of_webhook(
     id: UUID,
     db: Database,
-    delivery_state: Annotated[State | None, Parameter(query="state")] = None,
+    delivery_state: StateFilter = None,
+    topic: TopicFilter = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Page[Delivery]:
-    """List what was, is and will be sent to an endpoint, newest events first."""
-    return await _page(db, id, delivery_state, cursor, limit)
+    """List what was, is and will be sent to an endpoint, newest events first.
+
+    `since` and `until` (not included) are times at which events came into the log.
+    """
+    after = decode_cursor(cursor, tuple[int, UUID])
+    async with db.reading() as tx:
+        if await webhook_store.find(tx, id) is None:
+            raise NotFound("There is no such webhook.")
+        wanted = await _wanted(tx, delivery_state, topic, since, until)
+        rows = await store.every(tx, id, wanted, after, limit + 1)
+    return _page(rows, limit)
 
 
 @get(PATH, policy=staff(READ))
 async def list_deliveries(
     db: Database,
-    delivery_state: Annotated[State | None, Parameter(query="state")] = None,
+    delivery_state: StateFilter = None,
+    topic: TopicFilter = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Page[Delivery]:
-    """List deliveries of all endpoints; with ``state=failed`` those that were given up."""
-    return await _page(db, None, delivery_state, cursor, limit)
+    """List deliveries of all endpoints; with ``state=failed`` those that were given up.
+
+    `since` and `until` (not included) are times at which events came into the log.
+    """
+    after = decode_cursor(cursor, tuple[int, UUID])
+    async with db.reading() as tx:
+        wanted = await _wanted(tx, delivery_state, topic, since, until)
+        rows = await store.every(tx, None, wanted, after, limit + 1)
+    return _page(rows, limit)
 
 
 @get(f"{PATH}/{{id:uuid}}", policy=staff(READ))
@@ -167,16 +194,11 @@ async def redeliver_all(
 ) -> Response[bytes]:
     """Send an endpoint again all that failed, or all that happened in a span of time."""
     key = parse_key(idempotency_key, required=False)
-    since, until = moment("since", data.since), moment("until", data.until)
-    if data.state is None and since is None:
+    if data.state is None and data.since is None:
         raise Validation.at("/state", "Name a state or a time since when.")
-    for name, at in (("since", since), ("until", until)):
-        if at is not None and not 2000 <= at.year <= 2200:
-            raise Validation.at(f"/{name}", "A time of our days.")
 
     async def work(tx: Tx) -> Answer:
-        low = None if since is None else await log.position_of(tx, since)
-        high = None if until is None else await log.position_of(tx, until)
+        low, high = await place(tx, "since", data.since), await place(tx, "until", data.until)
         count = await actions.redeliver_all(tx, caller, id, data.state, low, high)
         return answer(202, Count(count=count))
 

@@ -62,20 +62,27 @@ async def list_events(
     key: Annotated[str | None, Parameter(min_length=1, max_length=300)] = None,
     after: Cursor = None,
     since: datetime | None = None,
+    until: datetime | None = None,
     limit: Annotated[int, Parameter(ge=1, le=1000)] = 20,
 ) -> Response[bytes]:
     """Read public events in the order of the log, each a CloudEvent with its own `cursor`.
 
-    `after` is the cursor of the last event seen, `since` a time; without either the log is read
-    from its oldest event. Asked for ``application/x-ndjson``, there is an event per line; for
+    `after` is the cursor of the last event seen, `since` a time, and the later of them counts;
+    without either the log is read from its oldest event. `until` is the time at which to end, not
+    included. Times are those at which events came into the log. Asked for
+    ``application/x-ndjson``, there is an event per line; for
     ``application/cloudevents-batch+json``, an array. A page of few topics may be short, or empty,
     and still have a next one: follow `next_cursor`, or the header ``Next-Cursor``.
     """
     form = accepted(request.headers.get("accept"))
     async with db.transaction(snapshot=True) as tx:
         types = await types_of(tx, topic)
-        position = await _start(tx, after, since)
+        begin = 0 if after is None else position_of(after, "after")
+        position = max(begin, await place(tx, "since", since) or 0)
         found = await look(tx, position, types, key, limit)
+        end = await place(tx, "until", until)
+    if end is not None:
+        found = found.until(end)
     next_cursor = encode_cursor(found.upto) if found.more else None
     headers = {"Next-Cursor": next_cursor} if next_cursor else {}
     events = [with_cursor(row) for row in found.rows]
@@ -91,15 +98,13 @@ async def look(tx: Tx, after: int, types: list[str] | None, key: str | None, lim
     return await store.page(tx, after, limit)
 
 
-async def _start(tx: Tx, after: str | None, since: datetime | None) -> int:
-    if after is not None:
-        return position_of(after, "after")
-    if (at := moment("since", since)) is not None:
-        try:
-            return await store.position_of(tx, at)
-        except ArithmeticError as error:
-            raise Validation.at("/since", "A time of our days.") from error
-    return 0
+async def place(tx: Tx, name: str, time: datetime | None) -> int | None:
+    """Give the position behind which is all that was logged since a time. Raises Validation."""
+    if (at := moment(name, time)) is None:
+        return None
+    if not 2000 <= at.year <= 2200:  # a position has 64 bits
+        raise Validation.at(f"/{name}", "A time of our days.")
+    return await store.position_of(tx, at)
 
 
 def position_of(cursor: str, name: str = "cursor") -> int:

@@ -11,7 +11,7 @@ from litestar import Response, delete, get, patch, post
 from msgspec import UNSET, UnsetType
 
 from merkato.broker.actions import webhooks as actions
-from merkato.broker.http.events import position_of, types_of
+from merkato.broker.http.events import place, position_of, types_of
 from merkato.broker.store import log
 from merkato.broker.store import webhooks as store
 from merkato.chassis.db import Database, Row, Tx
@@ -25,7 +25,6 @@ from merkato.chassis.http import (
     encode_cursor,
     etag,
     expected_version,
-    moment,
     staff,
 )
 from merkato.chassis.idempotency import parse_key
@@ -119,11 +118,9 @@ async def _position(tx: Tx, begin: From) -> int:
         raise Validation.at("/begin", "Name a cursor or a time.")
     if begin.cursor is not None:
         return min(position_of(begin.cursor), await log.head(tx))
-    at = moment("begin/time", begin.time)
+    at = await place(tx, "begin/time", begin.time)
     assert at is not None  # checked above
-    if at.year < 2000 or at.year > 2200:
-        raise Validation.at("/begin/time", "A time of our days.")
-    return min(await log.position_of(tx, at), await log.head(tx))
+    return min(at, await log.head(tx))
 
 
 @post(PATH, policy=staff(WRITE), also=(200,), example=EXAMPLE)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
+
 from merkato.broker.domain.webhooks import Outgoing, Verdict
 from merkato.chassis.db import Row, Tx
 
@@ -129,17 +131,29 @@ LIST = """
 select d.*, last.status as last_status, last.duration_ms as last_duration_ms
   from deliveries d left join attempts last on last.delivery_id = d.id and last.n = d.attempts
  where ($1::uuid is null or d.subscription_id = $1) and ($2::text is null or d.state = $2)
-   and ($3::bigint is null or (d.position, d.id) < ($3, $4))
- order by d.position desc, d.id desc limit $5
+   and ($3::text[] is null or d.type = any($3))
+   and ($4::bigint is null or d.position > $4) and ($5::bigint is null or d.position <= $5)
+   and ($6::bigint is null or (d.position, d.id) < ($6, $7))
+ order by d.position desc, d.id desc limit $8
 """
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries; None: all."""
+
+    state: str | None = None
+    types: Sequence[str] | None = None
+    since: int | None = None  # of events behind this position of the log
+    until: int | None = None  # and up to this one
+
+
 async def every(
-    tx: Tx, subscription_id: UUID | None, state: str | None, after: tuple[int, UUID] | None,
+    tx: Tx, subscription_id: UUID | None, wanted: Wanted, after: tuple[int, UUID] | None,
     limit: int,
 ) -> list[Row]:  # fmt: skip
-    """List deliveries, newest events first."""
-    return await tx.fetch(LIST, subscription_id, state, *(after or (None, None)), limit)
+    """List deliveries of one endpoint or of all, newest events first."""
+    filters = msgspec.structs.astuple(wanted)
+    return await tx.fetch(LIST, subscription_id, *filters, *(after or (None, None)), limit)
 
 
 FIND = """

@@ -44,6 +44,11 @@ class Looked(msgspec.Struct, frozen=True):
     upto: int  # nothing that was asked for is missing up to here
     more: bool  # there is something behind it
 
+    def until(self, position: int) -> "Looked":
+        """Give what of it is not behind a position."""
+        rows = [row for row in self.rows if row["position"] <= position]
+        return Looked(rows, min(self.upto, position), self.more and self.upto < position)
+
 
 PAGE = """
 select position, type, event, n from (
