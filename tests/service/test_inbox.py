@@ -1,7 +1,7 @@
 """The ear of a service: what is slow is told from a house that is down."""
 
 import asyncio
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 import harness
 import msgspec
@@ -93,3 +93,46 @@ async def test_a_database_that_does_not_answer_sets_nothing_aside(database, monk
     assert handled == [GOOD, SLOW]
     async with database.reading() as tx:
         assert await tx.fetchval("select count(*) from set_aside") == 0
+
+
+NUMBERED = UUID("0197a2b4-1c1d-7000-8000-000000000001")
+
+
+@pytest.mark.parametrize(
+    ("change", "id", "key"),
+    [
+        ({"data": {"user_id": "nobody"}}, NUMBERED, str(GOOD)),
+        ({"data": 7}, NUMBERED, str(GOOD)),
+        ({"data": {"user_id": str(OTHER)}}, NUMBERED, str(GOOD)),
+        ({"time": "yesterday"}, NUMBERED, str(GOOD)),
+        ({"id": "first"}, None, str(GOOD)),
+        ({"id": 1}, None, str(GOOD)),
+        ({"subject": None}, None, None),
+        ({"subject": ""}, None, None),
+        ({"subject": "a\0b"}, None, None),
+        ({"subject": "x" * 3_000}, None, None),
+        (b"no json", None, None),
+        (b"[]", None, None),
+        (b"\xff", None, None),
+    ],
+)
+async def test_what_cannot_be_read_keeps_the_id_and_key_its_envelope_tells(
+    database, change, id, key
+):
+    async def handler(_, heard):
+        raise AssertionError(heard)
+
+    ears = inbox.Inbox(database, "orders", {UserErased: handler})
+    [good] = incoming(GOOD)
+    body = change
+    if isinstance(change, dict):
+        said = msgspec.json.decode(good.body) | {"id": str(NUMBERED)} | change
+        body = msgspec.json.encode(said)
+    message = Incoming("its-name", good.type, 1, body, "")
+    for _ in range(2):
+        await ears.receive([message])
+    async with database.reading() as tx:
+        [row] = await tx.fetch("select event_id, key, state from set_aside")
+    named = id or uuid5(inbox.UNREADABLE, "its-name")
+    assert (row["event_id"], row["key"]) == (named, key or f"unreadable:{named}")
+    assert row["state"] == "dead"

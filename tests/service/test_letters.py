@@ -8,7 +8,7 @@ import pytest
 from harness import answering
 
 from merkato import topology
-from merkato.chassis import outbox
+from merkato.chassis import ear, outbox
 from merkato.chassis.telemetry import metrics
 from merkato.config import SERVICES, Config
 from merkato.contracts.broker import DeadLetterAppeared
@@ -61,12 +61,13 @@ def message_of(event, event_id):
     return outbox._message(row, "orders").body.decode()
 
 
-async def plant(service, event, n=1, *, state="dead", message=None):
+async def plant(service, event, n=1, *, state="dead", message=None, key=None):
     """Set an event aside, as a service that failed on it would."""
     event_id = uuid4()
     async with service.db.transaction() as tx:
         await tx.execute(
-            PLANT, event_id, event.type, event.key, n, message or message_of(event, event_id),
+            PLANT, event_id, event.type, key or event.key, n,
+            message or message_of(event, event_id),
             f"ValueError('nothing for {CANARY}')", state,
         )  # fmt: skip
         await tx.execute("insert into inbox (event_id) values ($1)", event_id)
@@ -172,6 +173,61 @@ async def test_an_edited_letter_is_a_new_event_with_the_old_one_as_its_cause(bro
     assert (await states(inventory)) == {
         first: "discarded", new["event_id"]: "done", second: "done",
     }  # fmt: skip
+
+
+def heard(event, event_id, n, **change):
+    """An event as the bus hands it over, with some fields changed to what they cannot be."""
+    message = msgspec.json.decode(message_of(event, event_id))
+    message["data"] |= change
+    return ear.Incoming(str(event_id), event.type, n, msgspec.json.encode(message), "reply")
+
+
+async def test_a_field_that_cannot_be_read_is_edited_and_the_key_goes_on_in_order(
+    broker, inventory
+):
+    order = cancelled(uuid4())
+    before, wrong, after, late = (uuid4() for _ in range(4))
+    batch = [
+        heard(order, before, 1), heard(order, wrong, 2, was_confirmed="perhaps"),
+        heard(order, after, 3),
+    ]  # fmt: skip
+    await inventory.inbox.receive(batch)
+    await inventory.inbox.receive([*batch, heard(order, late, 4)])
+    assert await states(inventory) == {
+        str(wrong): "dead", str(after): "waiting", str(late): "waiting",
+    }  # fmt: skip
+    assert {one["key"] for one in await listed(broker)} == {order.key}
+    opened = (await ask(broker, "GET", f"/inventory:{wrong}")).json()
+    assert (opened["data"]["was_confirmed"], opened["behind"]) == ("perhaps", 2)
+    path, change = f"/inventory:{wrong}/edit", {"data": {"was_confirmed": False}}
+    edited = await ask(broker, "POST", path, change, token=ROLE["admin"])
+    assert edited.status == 201, edited
+    await inventory.inbox.retry_set_aside(inventory.db)
+    done = "select event_id::text as id from set_aside where state = 'done' order by ended_at"
+    assert [row["id"] for row in await inventory.fetch(done)] == [
+        edited.json()["event_id"], str(after), str(late),
+    ]  # fmt: skip
+    assert await listed(broker) == []
+
+
+@pytest.mark.parametrize("action", ["edit", "retry", "discard"])
+async def test_what_older_versions_set_aside_under_a_key_of_its_own_is_dealt_with(
+    broker, inventory, action
+):
+    event, event_id = cancelled(uuid4()), uuid4()
+    message = heard(event, event_id, 1, was_confirmed="perhaps").body.decode()
+    planted = await plant(inventory, event, message=message, key=f"unreadable:{event_id}")
+    [shown] = await listed(broker)
+    assert (shown["event_id"], shown["key"]) == (planted, f"unreadable:{event_id}")
+    body = {"data": {"was_confirmed": True}} if action == "edit" else None
+    path = f"/inventory:{planted}/{action}"
+    done = await ask(broker, "POST", path, body, token=ROLE["admin"])
+    assert done.status in (200, 201), done
+    await inventory.inbox.retry_set_aside(inventory.db)
+    states_now = await states(inventory)
+    expected = {"edit": "discarded", "retry": "waiting", "discard": "discarded"}
+    assert states_now.pop(planted) == expected[action]
+    assert [*states_now.values()] == (["done"] if action == "edit" else [])
 
 
 async def test_a_key_keeps_its_order_when_the_stream_was_made_anew(broker, inventory):

@@ -6,8 +6,9 @@ alone is set aside with its reason, and later events of its key queue up behind 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
@@ -61,6 +62,13 @@ class _Envelope(msgspec.Struct):
     time: datetime
     subject: str
     data: msgspec.Raw
+
+
+class _Address(msgspec.Struct):
+    """What an envelope tells when nothing else of an event can be read; a key has an index."""
+
+    subject: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]{1,500}\Z")]
+    id: Any = None
 
 
 class Inbox:
@@ -132,7 +140,14 @@ class Inbox:
             try:
                 heard.append(self._read(message))
             except (msgspec.DecodeError, KeyError, ValueError) as error:
+                await self._hear(heard, apart)  # first: it would close its key for them
+                heard = []
                 await self._refuse(message, repr(error))
+        await self._hear(heard, apart)
+
+    async def _hear(self, heard: Sequence[Heard[Any]], apart: bool) -> None:
+        if not heard:
+            return
         try:
             if not apart:
                 async with asyncio.timeout(BATCH_S):
@@ -216,14 +231,16 @@ class Inbox:
         return [(handler, events) for (_, handler), events in ordered]
 
     async def _refuse(self, message: Incoming, why: str) -> None:
-        """Put what cannot be read where people see it."""
-        event_id = uuid5(UNREADABLE, message.message_id or str(message.stream_seq))
-        log.error("unreadable event", service=self.service, seq=message.stream_seq, why=why)
+        """Put what cannot be read where people see it, in its place among the events of its key."""
+        event_id, key = _address(message)
+        text = message.body.decode(errors="replace").replace("\x00", "�")
         async with self.db.transaction() as tx:
-            text = message.body.decode(errors="replace").replace("\x00", "�")
+            if not await tx.fetch(NOTE, [event_id]):
+                return
+            log.error("unreadable event", service=self.service, seq=message.stream_seq, why=why)
             await tx.execute(
-                PUT_ASIDE, event_id, message.type, f"unreadable:{event_id}", message.stream_seq,
-                text, why, 0, None, "dead",
+                PUT_ASIDE, event_id, message.type, key, message.stream_seq, text, why, 0, None,
+                "dead",
             )  # fmt: skip
         SET_ASIDE.labels(self.service).inc()
 
@@ -257,6 +274,18 @@ class Inbox:
                 if row is not None:
                     await _count_failure(tx, row, error)
             return False
+
+
+def _address(message: Incoming) -> tuple[UUID, str]:
+    """Give id and key of what cannot be read: its own, as far as its envelope tells them."""
+    event_id = uuid5(UNREADABLE, message.message_id or str(message.stream_seq))
+    try:
+        envelope = msgspec.json.decode(message.body, type=_Address)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return event_id, f"unreadable:{event_id}"
+    with suppress(ValueError):
+        event_id = UUID(str(envelope.id))
+    return event_id, envelope.subject
 
 
 def _queues(event: Event) -> bool:

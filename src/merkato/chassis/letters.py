@@ -247,7 +247,7 @@ def _edited(row: Row, patch: Mapping[str, Any], kinds: Kinds, event_id: UUID) ->
         detail, _, place = str(error).partition(" - at `$")
         pointer = "/data" + place.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
         raise Validation.at(pointer, detail) from error
-    if event.key != row["key"]:
+    if event.key != envelope.get("subject"):
         raise Validation.at("/data", "The event would be about something else.")
     now = {"id": event_id, "causationid": row["event_id"], "data": changed}
     return msgspec.json.encode(envelope | now)
