@@ -1,7 +1,7 @@
 """The live stream: what it sends, when it rings, and what happens to readers that do not read."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import harness
 import pytest
@@ -33,6 +33,12 @@ class Reading:
 
         await eventually(there, seconds=10)
         return self.events
+
+    async def until_it_ends(self):
+        async def ended():
+            return self.ended
+
+        await eventually(ended, seconds=5)
 
 
 @asynccontextmanager
@@ -126,11 +132,7 @@ async def test_a_reader_that_takes_nothing_is_cut_off_and_hurts_nobody(broker, m
         await asyncio.sleep(0.1)
         await broker.hear(*(stock(n) for n in range(20)))
         await fine.have(20)
-
-        async def ended():
-            return stuck.ended
-
-        await eventually(ended, seconds=5)
+        await stuck.until_it_ends()
         await broker.hear(stock(99))
         await fine.have(21)
         assert not fine.ended
@@ -142,11 +144,19 @@ async def test_a_stream_ends_in_time_and_only_so_many_are_open(broker, monkeypat
     monkeypatch.setattr("merkato.broker.http.stream.LIFE_S", 0.2)
     monkeypatch.setattr("merkato.broker.http.stream.LOOK_S", 0.1)
     async with reading(broker) as one:
+        await one.until_it_ends()
 
-        async def ended():
-            return one.ended
 
-        await eventually(ended, seconds=5)
+async def test_so_many_are_open_however_many_are_opened_at_once(broker):
+    async with AsyncExitStack() as stack:
+        opening = [stack.enter_async_context(reading(broker)) for _ in range(12)]
+        opened = await asyncio.gather(*opening)
+        assert sorted(one.status for one in opened) == [200] * 3 + [503] * 9
+    async with reading(broker, last="nonsense") as refused:
+        assert refused.status == 422
+    for _ in range(4):
+        async with reading(broker) as one:
+            assert one.status == 200
 
 
 async def test_bells_ring_in_every_process(broker, nats_urls):

@@ -5,8 +5,8 @@ log only wake it. A reader that takes nothing for a while is cut off by the edge
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 from litestar import get
@@ -39,8 +39,19 @@ class Streams:
     """How many streams are open in this process."""
 
     def __init__(self, most: int) -> None:
-        self.most = most
-        self.open = 0
+        self._most = most
+        self._open = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one as long as it is open. Raises Overloaded."""
+        if self._open >= self._most:
+            raise Overloaded("Too many streams are open; read the log page by page.")
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
 
 
 @get(
@@ -61,47 +72,43 @@ async def stream_events(
     Begins behind `Last-Event-ID` or `after`, otherwise with what happens from now on. Ends after a
     quarter of an hour: come again with `Last-Event-ID`, as browsers do by themselves.
     """
-    if streams.open >= streams.most:
-        raise Overloaded("Too many streams are open; read the log page by page.")
-    begin = last_event_id or after
-    async with db.reading() as tx:
-        types = await types_of(tx, topic)
-        position = position_of(begin) if begin else await store.head(tx)
+    frames = _follow(db, streams, topic, last_event_id or after)
+    await anext(frames)  # it is counted, and what is refused is refused now
     return Stream(
-        _follow(db, streams, types, position),
+        frames,
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
 async def _follow(
-    db: Database, streams: Streams, types: list[str] | None, position: int
+    db: Database, streams: Streams, topic: list[str] | None, begin: str | None
 ) -> AsyncIterator[bytes]:
-    loop = asyncio.get_running_loop()
-    streams.open += 1
-    ends, spoke = loop.time() + LIFE_S, loop.time()
-    try:
+    with streams.one(), db.listening(LOG) as bell:
+        async with db.reading() as tx:
+            types = await types_of(tx, topic)
+            position = position_of(begin) if begin else await store.head(tx)
+        yield b""
         yield b"retry: 1000\n\n"
-        with db.listening(LOG) as bell:
-            while loop.time() < ends:
-                bell.clear()  # before the read: what comes after it rings again
-                async with db.transaction(snapshot=types is not None) as tx:
-                    found = await look(tx, position, types, None, PAGE)
-                position = found.upto
-                if found.rows:
-                    yield b"".join(_frame(row) for row in found.rows)
-                    spoke = loop.time()
-                elif loop.time() - spoke > HEARTBEAT_S - LOOK_S:
-                    yield b": still here\n\n"
-                    spoke = loop.time()
-                if found.more:
-                    continue
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
-                        await bell.wait()
-                    await asyncio.sleep(LEAST_S)
-    finally:
-        streams.open -= 1
+        loop = asyncio.get_running_loop()
+        ends, spoke = loop.time() + LIFE_S, loop.time()
+        while loop.time() < ends:
+            bell.clear()  # before the read: what comes after it rings again
+            async with db.transaction(snapshot=types is not None) as tx:
+                found = await look(tx, position, types, None, PAGE)
+            position = found.upto
+            if found.rows:
+                yield b"".join(_frame(row) for row in found.rows)
+                spoke = loop.time()
+            elif loop.time() - spoke > HEARTBEAT_S - LOOK_S:
+                yield b": still here\n\n"
+                spoke = loop.time()
+            if found.more:
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await bell.wait()
+                await asyncio.sleep(LEAST_S)
 
 
 def _frame(row: Row) -> bytes:
