@@ -107,6 +107,11 @@ def api_key(*scopes):
     return key, key_id
 
 
+def end_api_key(key):
+    """Have users know such a key no longer."""
+    del _grants[key_hash(key).hex()]
+
+
 _grants = {}
 
 

@@ -50,9 +50,9 @@ async def test_the_log_tells_of_an_order_without_its_customer(shop):
 class Reader:
     """Reads a stream of events as a browser would."""
 
-    def __init__(self, shop, query="", last=None):
-        self.url = f"http://127.0.0.1:{shop.port}{EVENTS}/stream?{query}"
-        self.headers = {"authorization": f"Bearer {shop.admin}"}
+    def __init__(self, shop, query="", last=None, *, token=None, port=None):
+        self.url = f"http://127.0.0.1:{port or shop.port}{EVENTS}/stream?{query}"
+        self.headers = {"authorization": f"Bearer {token or shop.admin}"}
         if last:
             self.headers["last-event-id"] = last
         self.events = []

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from e2e.test_events import Reader
 from harness import eventually
 
 SCOPES = [
@@ -45,3 +46,28 @@ async def test_a_revoked_key_is_refused_everywhere_within_a_minute(shop):
         return await statuses(shop, made["key"]) == {401}
 
     await eventually(is_refused, seconds=OBEYED_S)
+
+
+@pytest.mark.slow
+async def test_streams_end_within_a_minute_of_their_readers_right(shop):
+    made = await new_api_key(shop, "events:read")
+    email, _ = await shop.member()
+    found = await shop.ok("GET", f"/api/v1/users?q={email}", token=shop.admin)
+    user = f"/api/v1/users/{found['items'][0]['id']}"
+    headers = {"if-match": (await shop("GET", user, token=shop.admin)).headers["etag"]}
+    await shop.ok("PATCH", user, {"role": "admin"}, token=shop.admin, headers=headers)
+    person = await shop.log_in(email)
+    async with (
+        Reader(shop) as stays,
+        Reader(shop, token=made["key"]) as program,
+        Reader(shop, token=person) as somebody,
+    ):
+        await shop.ok("DELETE", f"/api/v1/api-keys/{made['id']}", token=shop.admin)
+        await shop.ok("DELETE", "/api/v1/me/sessions", token=person)
+
+        async def both_ended():
+            return program.task.done() and somebody.task.done()
+
+        await eventually(both_ended, seconds=OBEYED_S)
+        assert not stays.task.done()
+        assert program.task.exception() is somebody.task.exception() is None

@@ -2,13 +2,14 @@
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import uuid4
 
 import harness
 import pytest
 from harness import eventually
 from service.test_broker_log import ADMIN, service, stock, walked
 
-from merkato.chassis import bus, edge, wake
+from merkato.chassis import bus, edge, keys, wake
 from merkato.chassis.db import connected as db_connected
 from merkato.config import SERVICES
 
@@ -42,10 +43,10 @@ class Reading:
 
 
 @asynccontextmanager
-async def reading(broker, query="", last=None, reads=True):
+async def reading(broker, query="", last=None, reads=True, token=ADMIN):
     """Open a stream; with `reads` False nothing is ever taken of its body."""
     one = Reading()
-    headers = [(b"authorization", f"Bearer {ADMIN}".encode())]
+    headers = [(b"authorization", f"Bearer {token}".encode())]
     if last:
         headers.append((b"last-event-id", last.encode()))
     scope = {
@@ -157,6 +158,34 @@ async def test_so_many_are_open_however_many_are_opened_at_once(broker):
     for _ in range(4):
         async with reading(broker) as one:
             assert one.status == 200
+
+
+async def test_a_stream_ends_when_its_reader_may_read_no_longer(broker, monkeypatch):
+    monkeypatch.setattr("merkato.broker.http.stream.JUDGE_S", 0.1)
+    monkeypatch.setattr("merkato.broker.http.stream.LOOK_S", 0.05)
+    monkeypatch.setattr(keys, "FRESH_S", 0.1)
+    tokens, person = broker.resources.tokens, uuid4()
+    key, _ = harness.api_key("events:read")
+    of_person = harness.user_token(person, role="admin")
+    tokens.know_roles({"watcher": frozenset({"events:read"})})
+    watcher = harness.user_token(role="watcher")
+    async with (
+        reading(broker) as fine,
+        reading(broker, token=key) as program,
+        reading(broker, token=of_person) as somebody,
+    ):
+        harness.end_api_key(key)
+        await program.until_it_ends()
+        assert not somebody.ended
+        tokens.refuse({person: None})
+        await somebody.until_it_ends()
+        async with reading(broker, token=watcher) as less:
+            assert less.status == 200
+            tokens.know_roles({"watcher": frozenset()})
+            await less.until_it_ends()
+        await broker.hear(stock(1))
+        await fine.have(1)
+        assert program.events == somebody.events == less.events == []
 
 
 async def test_bells_ring_in_every_process(broker, nats_urls):

@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime
 from functools import wraps
@@ -163,6 +163,17 @@ def policies(routes: Routes) -> dict[tuple[str, str], str]:
     return found
 
 
+class Standing:
+    """A caller's right to what was asked for, which an answer that lasts asks about again."""
+
+    def __init__(self, judged: Callable[[], Awaitable[Caller]]) -> None:
+        self._judged = judged
+
+    async def check(self) -> None:
+        """Judge token or key and right as at the beginning. Raises the problem they now have."""
+        await self._judged()
+
+
 class Methods:
     """Which methods each path has for those who ask; what is for services only is not told."""
 
@@ -187,15 +198,18 @@ def app(routes: Routes, tokens: Tokens, keys: ApiKeys, provides: Mapping[str, ob
     """Build a service's application; `provides` are arguments that its routes may name."""
     methods = Methods(routes)
 
+    async def judged(request: Request[Any, Any, Any]) -> Caller:
+        shown = request.headers.get("authorization")
+        key = shown_key(shown)
+        caller = await keys.caller(key) if key else tokens.caller(shown)
+        permit(caller, request.route_handler.opt["policy"])
+        return caller
+
     async def check(request: Request[Any, Any, Any]) -> Response[None] | None:
         if request.method == "OPTIONS":
             allow = {"Allow": methods.allow(request.scope["path"])}
             return Response(None, status_code=204, headers=allow)
-        shown = request.headers.get("authorization")
-        key = shown_key(shown)
-        caller = await keys.caller(key) if key else tokens.caller(shown)
-        request.scope["caller"] = caller  # type: ignore[typeddict-unknown-key]
-        permit(caller, request.route_handler.opt["policy"])
+        request.scope["caller"] = await judged(request)  # type: ignore[typeddict-unknown-key]
         check_media_type(request)
         if request.scope["query_string"]:
             check_query(request)
@@ -205,12 +219,18 @@ def app(routes: Routes, tokens: Tokens, keys: ApiKeys, provides: Mapping[str, ob
         caller: Caller = request.scope["caller"]  # type: ignore[typeddict-item]
         return caller
 
+    def standing(request: Request[Any, Any, Any]) -> Standing:
+        return Standing(lambda: judged(request))
+
     def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
         return _answer_framework(request, error, methods)
 
     return Litestar(
         route_handlers=[bound(route, provides) for route in routes],
-        dependencies={"caller": Provide(who, sync_to_thread=False)},
+        dependencies={
+            "caller": Provide(who, sync_to_thread=False),
+            "standing": Provide(standing, sync_to_thread=False),
+        },
         before_request=check,
         request_class=StrictRequest,
         request_max_body_size=None,  # the edge of the service has counted

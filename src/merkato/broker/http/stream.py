@@ -25,14 +25,15 @@ from merkato.broker.http.events import (
 )
 from merkato.broker.store import log as store
 from merkato.chassis.db import Database, Row
-from merkato.chassis.http import Cursor, encode_cursor, staff
-from merkato.contracts.problem import Overloaded
+from merkato.chassis.http import Cursor, Standing, encode_cursor, staff
+from merkato.contracts.problem import Overloaded, Problem
 
 PAGE = 200  # events read at once
 HEARTBEAT_S = 5.0  # a sign of life when nothing happens; proxies wait longer
 LOOK_S = 2.0  # the log is looked at so often even if no bell rings
 LEAST_S = 0.05  # time between two reads of one stream
-LIFE_S = 900.0  # then the reader comes again with Last-Event-ID, and its rights are judged anew
+JUDGE_S = 10.0  # how often it is asked whether the reader still may read
+LIFE_S = 900.0  # then the reader comes again with Last-Event-ID
 
 
 class Streams:
@@ -63,6 +64,7 @@ class Streams:
 async def stream_events(
     db: Database,
     streams: Streams,
+    standing: Standing,
     topic: TopicFilter = None,
     after: Cursor = None,
     last_event_id: Annotated[str | None, Parameter(header="Last-Event-ID", max_length=500)] = None,
@@ -70,9 +72,10 @@ async def stream_events(
     """Send public events as they are logged, each a CloudEvent, its cursor the event's id.
 
     Begins behind `Last-Event-ID` or `after`, otherwise with what happens from now on. Ends after a
-    quarter of an hour: come again with `Last-Event-ID`, as browsers do by themselves.
+    quarter of an hour: come again with `Last-Event-ID`, as browsers do by themselves. Ends within a
+    minute when the caller's token, key or right does.
     """
-    frames = _follow(db, streams, topic, last_event_id or after)
+    frames = _follow(db, streams, standing, topic, last_event_id or after)
     await anext(frames)  # it is counted, and what is refused is refused now
     return Stream(
         frames,
@@ -82,7 +85,7 @@ async def stream_events(
 
 
 async def _follow(
-    db: Database, streams: Streams, topic: list[str] | None, begin: str | None
+    db: Database, streams: Streams, standing: Standing, topic: list[str] | None, begin: str | None
 ) -> AsyncIterator[bytes]:
     with streams.one(), db.listening(LOG) as bell:
         async with db.reading() as tx:
@@ -91,8 +94,15 @@ async def _follow(
         yield b""
         yield b"retry: 1000\n\n"
         loop = asyncio.get_running_loop()
-        ends, spoke = loop.time() + LIFE_S, loop.time()
+        judged = spoke = loop.time()
+        ends = spoke + LIFE_S
         while loop.time() < ends:
+            if loop.time() - judged > JUDGE_S:
+                try:
+                    await standing.check()
+                except Problem:
+                    return
+                judged = loop.time()
             bell.clear()  # before the read: what comes after it rings again
             async with db.transaction(snapshot=types is not None) as tx:
                 found = await look(tx, position, types, None, PAGE)
