@@ -147,7 +147,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()  # origins whose pages may call the API from a browser
     address_per_s: float = 50.0  # requests of one address, for ever …
     address_burst: int = 500  # … and at once
-    principal_per_s: float = 100.0  # requests with one token, key or guest's token
+    principal_per_s: float = 100.0  # requests of one person, key or guest's token
     principal_burst: int = 1_000  # of these, at once
     login_per_s: float = 1.0  # writes below /api/v1/auth/ from one address
     login_burst: int = 30  # of these, at once

@@ -2,9 +2,12 @@
 
 import time
 from collections import Counter
+from uuid import uuid4
 
+import harness
 import pytest
 
+from merkato.chassis.tokens import Tokens
 from merkato.config import Config, Gateway
 from merkato.contracts.problem import RateLimited
 from merkato.gateway.headers import Answers, Visitors, completed, is_suspect
@@ -23,8 +26,17 @@ def request(path="/api/v1/products", method="GET", **fields):
     return {"method": method, "path": path, "headers": headers}
 
 
+def limits_of(settings):
+    return Limits(settings, Tokens("gateway", None, harness.KEYS.published))
+
+
+def login_of(person):
+    """The fields of a new login of somebody."""
+    return {"authorization": f"Bearer {harness.user_token(person, sid=str(uuid4()))}"}
+
+
 def test_a_bucket_is_emptied_and_refused_with_the_time_to_wait():
-    limits = Limits(FEW)
+    limits = limits_of(FEW)
     left = [dict(limits.take(request(), "192.0.2.1"))[b"ratelimit"] for _ in range(5)]
     assert [one.split(b";")[1] for one in left] == [b"r=4", b"r=3", b"r=2", b"r=1", b"r=0"]
     with pytest.raises(RateLimited) as refused:
@@ -35,12 +47,14 @@ def test_a_bucket_is_emptied_and_refused_with_the_time_to_wait():
 
 
 def test_each_kind_of_limit_counts_for_itself():
-    limits = Limits(FEW)
-    for n in range(3):
-        limits.take(request(authorization="Bearer a"), f"192.0.2.{n}")
-    with pytest.raises(RateLimited, match="principal"):
-        limits.take(request(authorization="Bearer a"), "192.0.2.9")
-    limits.take(request(authorization="Bearer b"), "192.0.2.9")
+    limits = limits_of(FEW)
+    key, _ = harness.api_key()
+    for fields in (login_of(uuid4()), {"authorization": f"Bearer {key}"}, {"x_cart_token": "a"}):
+        for n in range(3):
+            limits.take(request(**fields), f"192.0.2.{n}")
+        with pytest.raises(RateLimited, match="principal"):
+            limits.take(request(**fields), "192.0.2.9")
+    limits.take(request(x_cart_token="b"), "192.0.2.9")
     for _ in range(2):
         limits.take(request("/api/v1/auth/token", "POST"), "192.0.2.50")
     with pytest.raises(RateLimited, match="login"):
@@ -48,8 +62,38 @@ def test_each_kind_of_limit_counts_for_itself():
     limits.take(request("/api/v1/auth/jwks.json"), "192.0.2.50")
 
 
+def test_a_new_login_is_the_same_principal():
+    limits, person = limits_of(FEW), uuid4()
+    for n in range(3):
+        limits.take(request(**login_of(person)), f"192.0.2.{n}")
+    with pytest.raises(RateLimited, match="principal"):
+        limits.take(request(**login_of(person)), "192.0.2.9")
+    limits.take(request(**login_of(uuid4())), "192.0.2.9")
+
+
+def test_nobody_spends_what_is_somebody_elses():
+    limits, victim = limits_of(FEW), uuid4()
+    theirs = login_of(victim)["authorization"]
+    head, body, _ = theirs.split(".")
+    of_another = login_of(uuid4())["authorization"].split(".")
+    forged = [
+        f"{head}.{body}.{of_another[2]}",
+        f"{head}.{body}.AAAA",
+        f"{head}.{body}.",
+        f"{head}.x",
+    ]
+    for n, one in enumerate(forged * 3):
+        limits.take(request(authorization=one), f"192.0.2.{n}")
+    for n in range(3):
+        limits.take(request(authorization=theirs), f"192.0.2.{100 + n}")
+    for _ in range(5):  # what proves nothing counts for its address alone
+        limits.take(request(authorization=f"Bearer {uuid4()}", x_cart_token="a"), "192.0.2.99")
+    with pytest.raises(RateLimited, match="address"):
+        limits.take(request(authorization=f"Bearer {uuid4()}"), "192.0.2.99")
+
+
 def test_a_refused_request_costs_nothing():
-    limits = Limits(FEW)
+    limits = limits_of(FEW)
     for _ in range(2):
         limits.take(request("/api/v1/auth/token", "POST"), "192.0.2.1")
     for _ in range(20):
@@ -60,7 +104,7 @@ def test_a_refused_request_costs_nothing():
 
 
 def test_a_bucket_fills_again(monkeypatch):
-    limits = Limits(Gateway(unlimited=(), address_per_s=10.0, address_burst=2))
+    limits = limits_of(Gateway(unlimited=(), address_per_s=10.0, address_burst=2))
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now)
     for _ in range(2):
@@ -72,7 +116,7 @@ def test_a_bucket_fills_again(monkeypatch):
 
 
 def test_replicas_tell_each_other_what_they_let_through():
-    one, other = Limits(FEW), Limits(FEW)
+    one, other = limits_of(FEW), limits_of(FEW)
     for _ in range(4):
         one.take(request(), "192.0.2.1")
     said = one.tell()
@@ -191,7 +235,7 @@ async def test_measurements_are_for_our_own_networks():
 
 
 def test_whoever_has_a_network_of_version_6_is_one_address():
-    limits = Limits(FEW)
+    limits = limits_of(FEW)
     for n in range(5):
         limits.take(request(), f"2001:db8:0:7::{n:x}")
     for one in ("2001:db8:0:7:ffff:ffff:ffff:ffff", "2001:0DB8::7:1:2:3:4"):

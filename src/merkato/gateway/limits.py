@@ -10,7 +10,7 @@ worth too much.
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import IPv6Address
 from secrets import token_hex
@@ -18,13 +18,14 @@ from typing import Any
 
 import msgspec
 
+from merkato.chassis.keys import shown_key
+from merkato.chassis.tokens import Tokens
 from merkato.config import Gateway
-from merkato.contracts.problem import RateLimited
+from merkato.contracts.problem import RateLimited, Unauthenticated
 
 BUCKETS_MAX = 200_000
 TOLD_MAX = 5_000  # buckets told of at once, the busiest first
 LOGIN = "/api/v1/auth/"
-TOKEN_HEADERS = (b"authorization", b"x-cart-token", b"x-order-token")
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -43,7 +44,8 @@ class Rate(msgspec.Struct, frozen=True):
 class Limits:
     """The buckets of one gateway."""
 
-    def __init__(self, settings: Gateway) -> None:
+    def __init__(self, settings: Gateway, tokens: Tokens) -> None:
+        self._tokens = tokens
         self._rates = {
             "address": Rate("address", settings.address_per_s, settings.address_burst),
             "principal": Rate("principal", settings.principal_per_s, settings.principal_burst),
@@ -57,21 +59,38 @@ class Limits:
         """Count a request; give the header fields that say what is left. Raises RateLimited."""
         network = _digest(_network(address))
         keys = [f"address:{network}"]
-        keys += [
-            f"principal:{_digest(value)}"
-            for name, value in scope["headers"]
-            if name in TOKEN_HEADERS
-        ][:1]
         if scope["method"] == "POST" and scope["path"].startswith(LOGIN):
             keys.append(f"login:{network}")
         now = time.time()
+        self._admit(keys, now)
+        if whose := self._whose(scope["headers"]):  # to verify costs more than to count
+            keys.append(f"principal:{_digest(whose)}")
+            self._admit(keys[-1:], now)
+        left = [(self._spend(key, 1, now), self._rate(key)) for key in keys]
+        remaining, rate = min(left, key=lambda one: one[0] / one[1].burst)
+        return _told(rate, remaining)
+
+    def _whose(self, fields: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+        """Name who asks: the person of a good token, or a key or guest's token by its text.
+
+        What proves nothing names nobody, or a forged token would spend what is its victim's.
+        """
+        said = dict(fields)
+        shown = said.get(b"authorization")
+        if shown is None:
+            return said.get(b"x-cart-token") or said.get(b"x-order-token")
+        if key := shown_key(shown.decode("latin-1")):
+            return key.encode()
+        try:
+            return self._tokens.caller(shown.decode("latin-1")).principal.encode()
+        except Unauthenticated:
+            return None
+
+    def _admit(self, keys: Sequence[str], now: float) -> None:
         for key in keys:
             rate = self._rate(key)
             if self._full_at.get(key, 0.0) - now > rate.window_s - 1 / rate.per_s:
                 raise self._refusal(rate, self._full_at[key] - now)
-        left = [(self._spend(key, 1, now), self._rate(key)) for key in keys]
-        remaining, rate = min(left, key=lambda one: one[0] / one[1].burst)
-        return _told(rate, remaining)
 
     def _rate(self, key: str) -> Rate:
         return self._rates[key.partition(":")[0]]

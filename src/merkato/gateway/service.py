@@ -19,6 +19,7 @@ from merkato.chassis.edge import (
     refused_to_write,
 )
 from merkato.chassis.service import Service
+from merkato.chassis.tokens import Tokens
 from merkato.config import Config
 from merkato.contracts.problem import Malformed, NotFound, Problem
 from merkato.gateway import pages, routing
@@ -63,7 +64,7 @@ class Gateway:
         self._answers = Answers(config)
         settings = config.gateway
         self._visitors = Visitors(settings.trusted_proxies, settings.unlimited)
-        self.limits = Limits(settings)
+        self.limits = Limits(settings, Tokens("gateway", None, config.keys.published))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Hand a request to whom it is for (ASGI 3)."""
