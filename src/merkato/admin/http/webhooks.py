@@ -53,7 +53,7 @@ async def make(visit: Visit, pages: Pages) -> Response[str]:
     except Refusal as refusal:
         pages.tell(visit, refusal)
         return await _list(visit, pages, form)
-    return await _one(visit, pages, made["id"], secret=made.get("secret", ""))
+    return await _one(visit, pages, made["id"], secret=made["secret"])
 
 
 @get(f"{HERE}/{{hook_id:uuid}}", policy=ANYONE)
@@ -88,7 +88,8 @@ async def _one(
 @post(f"{HERE}/{{hook_id:uuid}}/secret", policy=ANYONE)
 async def renew_secret(hook_id: UUID, visit: Visit, pages: Pages) -> Response[str]:
     """Make a new secret, and show it this once."""
-    made = await visit.api.send("POST", f"{HOOKS}/{hook_id}/secret", {})
+    key = visit.form.get("key")
+    made = await visit.api.send("POST", f"{HOOKS}/{hook_id}/secret", {}, key=key)
     visit.notice("The old secret signs beside the new one for a day.")
     return await _one(visit, pages, str(hook_id), secret=made["secret"])
 

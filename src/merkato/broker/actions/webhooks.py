@@ -34,25 +34,22 @@ async def subscribe(
     vault: Vault,
     caller: Caller,
     *,
-    id: UUID,
     url: str,
     description: str,
     topics: Sequence[str],
     ordered: bool,
     position: int | None,
-) -> tuple[Row, str | None]:
+) -> tuple[Row, str]:
     """Add an endpoint that is owed all behind `position`, or what comes. Gives it and its secret.
 
-    No secret: somebody made it meanwhile. Raises StateConflict when there are too many.
+    Raises StateConflict when there are too many.
     """
     secret = secrets.token_bytes(SECRET_BYTES)
     begin = await log.head(tx) if position is None else position
     row = await store.insert(
-        tx, id, url, description, topics, ordered, vault.seal(secret), begin, caller.principal
+        tx, new_id(), url, description, topics, ordered, vault.seal(secret), begin, caller.principal
     )
     if row is None:
-        if found := await store.find(tx, id):
-            return found, None
         raise StateConflict(f"A shop has at most {store.MOST} webhooks.")
     trail.note(tx, caller, "broker.webhook_created", f"webhook:{row['id']}", after=_noted(row))
     tx.wake(FAN_OUT)
@@ -103,10 +100,18 @@ async def delete(tx: Tx, caller: Caller, id: UUID) -> None:
 
 
 async def rotate(tx: Tx, vault: Vault, caller: Caller, id: UUID, overlap_s: int) -> tuple[Row, str]:
-    """Give an endpoint a new secret; both sign for `overlap_s`. Raises NotFound."""
+    """Give an endpoint a new secret; both sign for `overlap_s`, with 0 only the new one.
+
+    Raises NotFound, and StateConflict when too many sign already.
+    """
     await _locked(tx, id)
     secret = secrets.token_bytes(SECRET_BYTES)
-    row = await store.rotate(tx, id, vault.seal(secret), overlap_s)
+    row = await store.rotate(tx, id, vault.seal(secret), overlap_s, webhooks.SECRETS_MAX)
+    if row is None:
+        raise StateConflict(
+            f"{webhooks.SECRETS_MAX} secrets sign already; wait until one ends, or end all of them"
+            " with an overlap_s of 0."
+        )
     after = {"overlap_s": overlap_s}
     trail.note(tx, caller, "broker.webhook_secret_rotated", f"webhook:{id}", after=after)
     return row, webhooks.shown(secret)

@@ -30,6 +30,7 @@ BREAK_MAX_S = 15 * MINUTE  # … up to this
 DATA_MAX_BYTES = 65_536  # larger data are left out, and an address says where they are
 GONE = 410
 PREFIX = "whsec_"
+SECRETS_MAX = 5  # that sign for one endpoint
 FORGOTTEN = "the log keeps this event no more"
 
 

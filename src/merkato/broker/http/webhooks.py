@@ -1,6 +1,5 @@
 """Webhooks over HTTP: endpoints, their secrets, and what can be sent to them again."""
 
-import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -25,13 +24,13 @@ from merkato.chassis.http import (
     encode_cursor,
     etag,
     expected_version,
+    respond,
     staff,
 )
-from merkato.chassis.idempotency import parse_key
-from merkato.chassis.ids import derived_id, new_id
+from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
 from merkato.chassis.vault import Vault
-from merkato.contracts.problem import KeyReused, NotFound, Validation
+from merkato.contracts.problem import DependencyUnavailable, NotFound, Validation
 from merkato.contracts.values import Line, Text
 
 PATH = "/api/v1/subscriptions"
@@ -93,7 +92,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Overlap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long the old secret signs beside the new one."""
+    """How long the old secret signs beside the new one; with 0 only the new one signs from now."""
 
     overlap_s: Annotated[int, msgspec.Meta(ge=0, le=7 * 86_400)] = 86_400
 
@@ -123,7 +122,27 @@ async def _position(tx: Tx, begin: From) -> int:
     return min(at, await log.head(tx))
 
 
-@post(PATH, policy=staff(WRITE), also=(200,), example=EXAMPLE)
+async def _once(
+    db: Database,
+    vault: Vault,
+    scope: tuple[str, str, str | None],
+    request: object,
+    work: Callable[[Tx], Awaitable[Answer]],
+) -> Response[bytes]:
+    """Do what is answered with a secret once per key; the answer is kept sealed, like secrets."""
+
+    async def sealed(tx: Tx) -> Answer:
+        done = await work(tx)
+        return msgspec.structs.replace(done, body=vault.seal(done.body))
+
+    kept = await once(db, scope, request, sealed)
+    body = vault.open(kept.body)
+    if body is None:
+        raise DependencyUnavailable("The answer was kept under a key that is no longer configured.")
+    return respond(msgspec.structs.replace(kept, body=body))
+
+
+@post(PATH, policy=staff(WRITE), status_code=201, answers=Webhook, example=EXAMPLE)
 async def create_webhook(
     data: NewWebhook,
     caller: Caller,
@@ -131,31 +150,25 @@ async def create_webhook(
     vault: Vault,
     doorman: Doorman,
     idempotency_key: IdempotencyKey = None,
-) -> Response[Webhook]:
+) -> Response[bytes]:
     """Add an endpoint. Its secret is in this answer and never shown again.
 
-    Repeated with its Idempotency-Key the answer has no secret; if it was lost, make a new one.
+    Repeated with its Idempotency-Key within a day, the answer is the same, secret included.
     """
     key = parse_key(idempotency_key, required=False)
     await doorman(data.url)
-    id = new_id()
-    if key is not None:  # the answer holds a secret and is not kept: the id makes it once per key
-        id = derived_id(hashlib.sha256(f"{caller.principal} {key}".encode()).digest())
-    async with db.transaction() as tx:
-        row, secret = await store.find(tx, id), None
-        if row is None:
-            await types_of(tx, data.topics, "/topics")
-            position = None if data.begin is None else await _position(tx, data.begin)
-            row, secret = await actions.subscribe(
-                tx, vault, caller, id=id, url=data.url, description=data.description,
-                topics=data.topics, ordered=data.ordered, position=position,
-            )  # fmt: skip
-    if secret is None:
-        if any(row[name] != getattr(data, name) for name in ("url", "topics", "ordered")):
-            raise KeyReused("This key belongs to another request; use a new key.")
-        return Response(_webhook(row), status_code=200, headers={"Idempotent-Replayed": "true"})
-    headers = {"Location": f"{PATH}/{id}", "ETag": etag(row["version"])}
-    return Response(_webhook(row, secret), status_code=201, headers=headers)
+
+    async def work(tx: Tx) -> Answer:
+        await types_of(tx, data.topics, "/topics")
+        position = None if data.begin is None else await _position(tx, data.begin)
+        row, secret = await actions.subscribe(
+            tx, vault, caller, url=data.url, description=data.description, topics=data.topics,
+            ordered=data.ordered, position=position,
+        )  # fmt: skip
+        where = f"{PATH}/{row['id']}"
+        return answer(201, _webhook(row, secret), location=where, etag=etag(row["version"]))
+
+    return await _once(db, vault, (caller.principal, f"POST {PATH}", key), data, work)
 
 
 @get(PATH, policy=staff(READ))
@@ -214,14 +227,28 @@ async def delete_webhook(id: UUID, caller: Caller, db: Database) -> None:
         await actions.delete(tx, caller, id)
 
 
-@post(f"{PATH}/{{id:uuid}}/secret", policy=staff(WRITE), status_code=200)
+@post(f"{PATH}/{{id:uuid}}/secret", policy=staff(WRITE), status_code=200, answers=Webhook)
 async def rotate_secret(
-    id: UUID, data: Overlap, caller: Caller, db: Database, vault: Vault
-) -> Webhook:
-    """Make a new secret, shown in this answer only; the old one signs too for a while."""
-    async with db.transaction() as tx:
+    id: UUID,
+    data: Overlap,
+    caller: Caller,
+    db: Database,
+    vault: Vault,
+    idempotency_key: IdempotencyKey = None,
+) -> Response[bytes]:
+    """Make a new secret, shown in this answer only; the old one signs too for a while.
+
+    Old ones that sign still go on until their own end; five sign at most, else 409. Repeated with
+    its Idempotency-Key within a day, the answer is the same.
+    """
+    key = parse_key(idempotency_key, required=False)
+
+    async def work(tx: Tx) -> Answer:
         row, secret = await actions.rotate(tx, vault, caller, id, data.overlap_s)
-    return _webhook(row, secret)
+        return answer(200, _webhook(row, secret))
+
+    scope = (caller.principal, f"POST {PATH}/{id}/secret", key)
+    return await _once(db, vault, scope, data, work)
 
 
 @post(

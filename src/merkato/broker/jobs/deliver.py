@@ -51,7 +51,7 @@ class Dispatcher:
         self, post: Post, vault: Vault, resources: Resources, public_url: str, concurrency: int
     ) -> None:
         self._post, self._db = post, resources.db
-        self._opened = lru_cache(ENDPOINTS)(vault.open)
+        self._opened = lru_cache(ENDPOINTS * webhooks.SECRETS_MAX)(vault.open)
         self._public_url, self._most = public_url, concurrency
         self._under_way: Counter[UUID] = Counter()
         self._last_ms: dict[UUID, int] = {}
@@ -142,8 +142,7 @@ class Dispatcher:
         now = datetime.now(UTC)
         if outgoing.event is None:
             return Answer(error=webhooks.FORGOTTEN, at=now)
-        secrets = [self._opened(endpoint[name]) for name in ("secret", "old_secret")
-                   if endpoint[name] is not None]  # fmt: skip
+        secrets = [self._opened(one) for one in endpoint["secrets"]]
         opened = [one for one in secrets if one is not None]
         if not opened:
             return Answer(error="its secret cannot be opened", at=now)

@@ -12,8 +12,11 @@ from merkato.chassis.db import Row, Tx
 LEASE = timedelta(seconds=30)  # of a try that has begun; above what one may take
 
 READY = """
-select s.id, s.url, s.ordered, s.failures, s.secret,
-       case when s.old_secret_until > now() then s.old_secret end as old_secret
+select s.id, s.url, s.ordered, s.failures,
+       array(select o.secret
+               from unnest(array[s.secret, s.old_secret] || s.older_secrets,
+                           array['infinity', s.old_secret_until] || s.older_until) o(secret, until)
+              where o.until > now()) as secrets
   from subscriptions s
  where (s.open_until is null or s.open_until <= clock_timestamp())
    and case when s.state = 'active'

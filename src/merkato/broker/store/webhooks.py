@@ -14,7 +14,6 @@ insert into subscriptions
        (id, url, description, topics, ordered, secret, began, position, created_by)
 select $1, $2, $3, $4, $5, $6, $7, $7, $8
  where (select count(*) from subscriptions) < $9
-    on conflict (id) do nothing
 returning *
 """
 
@@ -30,7 +29,7 @@ async def insert(
     position: int,
     by: str,
 ) -> Row | None:
-    """Add an endpoint; None when it is there already, or there are too many."""
+    """Add an endpoint; None when there are too many."""
     return await tx.fetchrow(
         INSERT, id, url, description, topics, ordered, secret, position, by, MOST
     )
@@ -94,16 +93,29 @@ async def delete(tx: Tx, id: UUID) -> None:
 
 
 ROTATE = """
-update subscriptions
-   set old_secret = secret, old_secret_until = now() + make_interval(secs => $3), secret = $2,
+with kept as (
+    select coalesce(array_agg(o.secret order by o.until desc), '{}') as secrets,
+           coalesce(array_agg(o.until order by o.until desc), '{}') as untils
+      from subscriptions s
+     cross join unnest(s.older_secrets || s.old_secret, s.older_until || s.old_secret_until)
+                o(secret, until)
+     where s.id = $1 and o.until > now() and $3 > 0
+)
+update subscriptions s
+   set older_secrets = kept.secrets, older_until = kept.untils,
+       old_secret = secret, old_secret_until = now() + make_interval(secs => $3), secret = $2,
        version = version + 1, changed_at = now()
- where id = $1 returning *
+  from kept where id = $1 and cardinality(kept.secrets) + 2 <= $4 returning s.*
 """
 
 
-async def rotate(tx: Tx, id: UUID, secret: bytes, overlap_s: int) -> Row:
-    """Give a locked endpoint a new secret; the one before goes on signing for a while."""
-    return await tx.fetchrow(ROTATE, id, secret, float(overlap_s))
+async def rotate(tx: Tx, id: UUID, secret: bytes, overlap_s: int, most: int) -> Row | None:
+    """Give a locked endpoint a new secret; the one before signs on for so long.
+
+    Those that sign still go on to their own end, or end now with `overlap_s` 0. None when more
+    than `most` would sign.
+    """
+    return await tx.fetchrow(ROTATE, id, secret, float(overlap_s), most)
 
 
 REWIND = """
