@@ -121,7 +121,6 @@ def test_replicas_tell_each_other_what_they_let_through():
         one.take(request(), "192.0.2.1")
     said = one.tell()
     assert b"192.0.2.1" not in said
-    one.hear(said)  # its own words change nothing
     one.take(request(), "192.0.2.1")
     other.hear(said)
     other.take(request(), "192.0.2.1")
@@ -129,7 +128,7 @@ def test_replicas_tell_each_other_what_they_let_through():
         other.take(request(), "192.0.2.1")
     assert one.tell()
     assert one.tell() == b""
-    for noise in (b"", b"{}", b'["x", {"nonsense:1": 5, "address:1": -3}]'):
+    for noise in (b"", b"[]", b'{"nonsense:1": 5, "address:1": -3}'):
         other.hear(noise)
 
 

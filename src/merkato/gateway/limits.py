@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import IPv6Address
-from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -53,7 +52,6 @@ class Limits:
         }
         self._full_at: dict[str, float] = {}
         self._untold: defaultdict[str, int] = defaultdict(int)
-        self._us = token_hex(8)
 
     def take(self, scope: Mapping[str, Any], address: str) -> list[tuple[bytes, bytes]]:
         """Count a request; give the header fields that say what is left. Raises RateLimited."""
@@ -124,16 +122,16 @@ class Limits:
             return b""
         most = sorted(self._untold.items(), key=lambda one: -one[1])[:TOLD_MAX]
         self._untold.clear()
-        return msgspec.json.encode((self._us, dict(most)))
+        return msgspec.json.encode(dict(most))
 
     def hear(self, told: bytes) -> None:
         """Count what another replica let through. Anything else is ignored."""
         try:
-            us, counts = msgspec.json.decode(told, type=tuple[str, dict[str, int]])
+            counts = msgspec.json.decode(told, type=dict[str, int])
         except msgspec.DecodeError:
             return
         now = time.time()
-        for key, count in counts.items() if us != self._us else ():
+        for key, count in counts.items():
             if key.partition(":")[0] in self._rates and count > 0:
                 self._spend(key, count, now, ours=False)
 
