@@ -12,12 +12,13 @@ import asyncpg
 import harness
 import pytest
 
-from merkato.chassis import bus, ear, outbox
+from merkato.chassis import bus, ear, letters, outbox
 from merkato.chassis.engines import binaries, ports
 from merkato.chassis.engines import start as engines_start
 from merkato.chassis.supervisor import Supervisor
 from merkato.config import SERVICES, Config
 from merkato.contracts.inventory import StockLow
+from merkato.contracts.letters import Filter
 from merkato.inventory.service import service
 
 SOURCES = (*SERVICES, "external")
@@ -301,6 +302,65 @@ async def test_a_tail_the_broker_lost_is_missed_though_new_events_wait_for_it(in
             found, ours = await in_stream(inventory, connection)
         assert len(ours) == 18
         assert {*found} == ours
+    finally:
+        server.kill()
+        await server.wait()
+
+
+OUTBOX = """
+insert into outbox (id, type, key, sequence, body)
+values (gen_random_uuid(), 'inventory.stock_low.v1', $1, $2, format('{"text": "%s"}', $3::text))
+"""
+
+
+@pytest.mark.parametrize("count", [0, 20])
+async def test_what_the_broker_will_never_take_holds_up_its_key_alone(inventory, tmp_path, count):
+    """Too large for the stream, or for the server: somebody else's may take less than ours."""
+    port = ports.pick(None)
+    settings = {"listen": f"127.0.0.1:{port}", "max_payload": 8_192,
+                "jetstream": {"store_dir": str(tmp_path)}}  # fmt: skip
+    (tmp_path / "nats.conf").write_text(json.dumps(settings))
+    command = [str(binaries.nats()), "--config", str(tmp_path / "nats.conf")]
+    server = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+
+    async def limit(connection, max_bytes):
+        config = (await connection._api(f"STREAM.INFO.{bus.STREAM}"))["config"]
+        wanted = {**config, "max_msg_size": max_bytes}
+        await connection._api(f"STREAM.UPDATE.{bus.STREAM}", **wanted)
+
+    async def waiting():
+        rows = await inventory.fetch(
+            "select key, sequence, refused_at is not null as refused from outbox"
+            " where published_at is null order by seq"
+        )
+        return [tuple(row) for row in rows]
+
+    try:
+        await harness.eventually(lambda: asyncio.sleep(0, not ports.is_free(port)))
+        url = f"nats://127.0.0.1:{port}"
+        async with bus.connected(url, "inventory", SOURCES) as connection:
+            await connection.stream()
+            await limit(connection, 2_048)
+            async with inventory.db.transaction() as tx:
+                said = [("A", 1, 9), ("A", 2, 4_000), ("B", 1, 8_000), ("A", 3, 9), ("B", 2, 9)]
+                for key, sequence, size in [*said, *(("C", n, 9) for n in range(count))]:
+                    await tx.execute(OUTBOX, key, sequence, "x" * size)
+            for _ in range(6):
+                await outbox.relay_once(inventory.db, connection, "inventory")
+            assert connection.connections == 1, "the server shuts the door on what is too large"
+            assert await waiting() == [
+                ("A", 2, True), ("B", 1, True), ("A", 3, False), ("B", 2, False),
+            ]  # fmt: skip
+            await limit(connection, 8_192)
+            async with inventory.db.transaction() as tx:
+                await letters.decide(tx, "retry", Filter(key="A"), "user:somebody")
+                await letters.decide(tx, "discard", Filter(key="B"), "user:somebody")
+            await outbox.relay_once(inventory.db, connection, "inventory")
+            assert await waiting() == []
+            rows = await inventory.fetch("select key, sequence, stream_seq from outbox")
+            place = {(row["key"], row["sequence"]): row["stream_seq"] for row in rows}
+            assert place["A", 1] < place["A", 2] < place["A", 3] < place["B", 2]
+            assert place["B", 1] is None
     finally:
         server.kill()
         await server.wait()

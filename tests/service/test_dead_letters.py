@@ -87,6 +87,25 @@ async def test_one_is_retried_and_one_discarded(shop):
     assert (await shop.say("retry", two)) == (0, "0 will be tried again.\n")
 
 
+async def test_what_the_bus_refused_is_listed_and_decided_too(shop):
+    one, two = uuid4(), uuid4()
+    connection = await asyncpg.connect(shop.urls["payments"])
+    refused = """
+        insert into outbox (id, type, key, sequence, body, refused_at, refusal)
+        values ($1, 'payments.payment_captured.v1', $2, 1, '{}', now(), 'too large')
+    """
+    await connection.executemany(refused, [(one, "an-order"), (two, "another")])
+    said = (await shop.say("list"))[1]
+    for told in (str(one), str(two), "payments.payment_captured.v1", "too large", "dead"):
+        assert told in said
+    assert (await shop.say("retry", str(one))) == (0, "1 will be tried again.\n")
+    assert (await shop.say("discard", "--every")) == (0, "2 discarded.\n")
+    rows = await connection.fetch("select published_at is null as open, acted_by from outbox")
+    await connection.close()
+    assert {tuple(row) for row in rows if row["acted_by"]} == {(False, "service:command-line")}
+    assert (await shop.say("list"))[1] == "There are none.\n"
+
+
 async def test_all_of_one_service_are_retried(shop):
     await shop.plant("payments", 2)
     (other,) = await shop.plant("inventory")

@@ -5,30 +5,20 @@ from uuid import uuid4
 import harness
 import msgspec
 import pytest
-from harness import answering
+from service.letters_desk import (
+    CANARY,
+    ROLE,
+    ask,
+    asking,
+    cancelled,
+    heard,
+    listed,
+    made,
+    plant,
+    states,
+)
 
-from merkato import topology
-from merkato.chassis import ear, outbox
-from merkato.chassis.telemetry import metrics
-from merkato.config import SERVICES, Config
-from merkato.contracts.broker import DeadLetterAppeared
-from merkato.contracts.orders import OrderCancelled, Totals
 from merkato.contracts.trail import ActionNoted
-from merkato.contracts.values import Contact
-
-PATH = "/api/v1/dead-letters"
-CANARY = "canary-3c1e@merkato.example"
-EMPTY = answering(200, {"items": [], "count": 0})
-ROLE = {"read": harness.user_token(role="staff"), "admin": harness.user_token(role="admin")}
-PLANT = """
-insert into set_aside (event_id, type, key, stream_seq, message, reason, tries, state,
-                       next_try_at)
-values ($1, $2, $3, $4, $5, $6, 8, $7, clock_timestamp())
-"""
-
-
-def made(name):
-    return topology.services(Config(here=("gateway",)))[name]
 
 
 @pytest.fixture
@@ -39,56 +29,8 @@ async def inventory(new_database):
 
 @pytest.fixture
 async def broker(new_database, inventory):
-    apps = dict.fromkeys(SERVICES, EMPTY) | {"inventory": inventory.request.app}
-    async with harness.alone(made("broker"), new_database, apps=apps) as alone:
+    async with asking(new_database, inventory) as alone:
         yield alone
-
-
-def cancelled(order_id, reason="customer"):
-    return OrderCancelled(
-        order_id=order_id, number="K7QM-2F9X-4", customer_id=None, lines=(), currency="EUR",
-        totals=Totals(items_minor=0, shipping_minor=0, tax_minor=0, grand_minor=0),
-        reason=reason, was_confirmed=False, contact=Contact(email=CANARY),
-    )  # fmt: skip
-
-
-def message_of(event, event_id):
-    row = {
-        "id": event_id, "type": event.type, "key": event.key, "sequence": 1, "cause": None,
-        "request_id": None, "tries": 0, "hidden": None, "said_at": harness.now(),
-        "body": msgspec.json.encode(event).decode(),
-    }  # fmt: skip
-    return outbox._message(row, "orders").body.decode()
-
-
-async def plant(service, event, n=1, *, state="dead", message=None, key=None):
-    """Set an event aside, as a service that failed on it would."""
-    event_id = uuid4()
-    async with service.db.transaction() as tx:
-        await tx.execute(
-            PLANT, event_id, event.type, key or event.key, n,
-            message or message_of(event, event_id),
-            f"ValueError('nothing for {CANARY}')", state,
-        )  # fmt: skip
-        await tx.execute("insert into inbox (event_id) values ($1)", event_id)
-    return str(event_id)
-
-
-async def ask(broker, method, path="", body=None, token=ROLE["read"], **more):
-    answer = await broker.request(method, PATH + path, body, token=token, **more)
-    assert CANARY.encode() not in answer.body, answer
-    return answer
-
-
-async def listed(broker, query=""):
-    answer = await ask(broker, "GET", f"?{query}")
-    assert answer.status == 200, answer
-    return answer.json()["items"]
-
-
-async def states(service):
-    rows = await service.fetch("select event_id::text, state from set_aside")
-    return {row["event_id"]: row["state"] for row in rows}
 
 
 async def test_they_are_listed_and_opened_without_personal_or_secret_values(broker, inventory):
@@ -175,13 +117,6 @@ async def test_an_edited_letter_is_a_new_event_with_the_old_one_as_its_cause(bro
     }  # fmt: skip
 
 
-def heard(event, event_id, n, **change):
-    """An event as the bus hands it over, with some fields changed to what they cannot be."""
-    message = msgspec.json.decode(message_of(event, event_id))
-    message["data"] |= change
-    return ear.Incoming(str(event_id), event.type, n, msgspec.json.encode(message), "reply")
-
-
 async def test_a_field_that_cannot_be_read_is_edited_and_the_key_goes_on_in_order(
     broker, inventory
 ):
@@ -251,7 +186,7 @@ async def test_a_key_keeps_its_order_when_the_stream_was_made_anew(broker, inven
 
 async def test_what_was_set_aside_before_places_were_keeps_the_order_of_the_stream(inventory):
     async with inventory.db.transaction() as tx:
-        await tx.execute("alter table set_aside drop column place")
+        await tx.execute("alter table set_aside drop column place cascade")
         await tx.execute("delete from migrations where name like '%0004_places%'")
     ids = [await plant(inventory, cancelled(uuid4()), n) for n in (3, 1, 2)]
     await inventory.db.migrate("merkato.chassis")
@@ -310,39 +245,3 @@ async def test_who_may_not_does_not(broker, inventory):
         other = harness.service_token("broker", "payments")
         assert (await inventory.request("GET", path, token=other)).status in (401, 404)
     assert await states(inventory) == {first: "dead"}
-
-
-async def test_a_new_dead_letter_is_said_once_and_counted(broker, inventory):
-    first = await plant(inventory, cancelled(uuid4()))
-    await plant(inventory, cancelled(uuid4()), state="waiting")
-    await broker.run_job("notice-letters")
-    await broker.run_job("notice-letters")
-    [said] = await broker.said(DeadLetterAppeared)
-    assert (said.service, str(said.event_id)) == ("inventory", first)
-    assert said.event_type == "orders.order_cancelled.v1"
-    second = await plant(inventory, cancelled(uuid4()))
-    await broker.run_job("notice-letters")
-    assert [str(one.event_id) for one in await broker.said(DeadLetterAppeared)] == [first, second]
-    from merkato.chassis import letters
-
-    await letters.measure(inventory.db, "inventory")
-    shown = metrics().decode()
-    assert 'merkato_dead_letters{service="inventory",state="dead"} 2.0' in shown
-    assert CANARY not in shown
-
-
-async def test_a_service_that_does_not_answer_is_named(new_database, inventory):
-    apps = dict.fromkeys(SERVICES, EMPTY) | {
-        "inventory": inventory.request.app, "payments": answering(503, {}),
-    }  # fmt: skip
-    first = await plant(inventory, cancelled(uuid4()))
-    async with harness.alone(made("broker"), new_database, apps=apps) as broker:
-        await broker.run_job("notice-letters")
-        assert len(await broker.said(DeadLetterAppeared)) == 1
-        page = (await ask(broker, "GET")).json()
-        assert [one["event_id"] for one in page["items"]] == [first]
-        assert page["unavailable"] == ["payments"]
-        done = await ask(broker, "POST", "/retry", {"state": "dead"}, token=ROLE["admin"])
-        assert (done.json()["count"], done.json()["unavailable"]) == (1, ["payments"])
-        lost = await ask(broker, "GET", f"/payments:{uuid4()}")
-        assert lost.status == 503

@@ -12,8 +12,8 @@ import pytest
 import webhook_desk
 from e2e.test_bad_input import is_problem
 from harness import answering
+from service.letters_desk import cancelled, made, plant
 from service.test_broker_log import ADMIN, stock
-from service.test_letters import cancelled, made, plant
 from service.test_webhooks import webhooks_secret
 from webhook_desk import PATH, ask, deliveries, logged, subscribe
 

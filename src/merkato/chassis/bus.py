@@ -28,6 +28,8 @@ ACK_WAIT_S = 30  # a message not acknowledged by then is offered again
 BATCH_MAX = 200  # messages handed over at once
 ATOMIC_FROM = 5  # fewer are faster one by one: the broker makes a folder for each atomic batch
 MESSAGE_MAX_BYTES = 1_048_576
+HEADERS_MAX_BYTES = 512  # of a message; the server counts them with its body
+TOO_LARGE = "larger than the server's max_payload"
 STREAM_MAX_BYTES = 8 * 1024**3
 STREAM_MAX_AGE_S = 7 * 86_400  # personal data live in the stream no longer than this
 DUPLICATES_S = 600  # the broker drops a second message with one id within this
@@ -117,6 +119,11 @@ class NatsBus:
 
     async def publish(self, messages: Sequence[Message]) -> Outcome:
         """See Bus. One atomic batch; few, or if the broker knows an id, one after another."""
+        most = self.client.max_payload - HEADERS_MAX_BYTES
+        for n, message in enumerate(messages):
+            if len(message.body) > most:  # the server would shut the door on it
+                outcome = await self.publish(messages[:n])
+                return Outcome(outcome.stream_seqs, outcome.refusal or TOO_LARGE)
         if len(messages) >= ATOMIC_FROM:
             try:
                 return await self._publish_batch(messages)

@@ -333,8 +333,10 @@ CLOSED = """
 select distinct key from set_aside where key = any($1) and state in ('waiting', 'dead')
 """
 PUT_ASIDE = """
-insert into set_aside (event_id, type, key, stream_seq, message, reason, tries, next_try_at, state)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing
+insert into set_aside (event_id, type, key, stream_seq, message, reason, tries, next_try_at, state,
+                       died_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, case $9 when 'dead' then clock_timestamp() end)
+on conflict do nothing
 """
 HEADS = """
 select key from (select distinct on (key) key, state, next_try_at from set_aside
@@ -349,19 +351,8 @@ select event_id, type, key, stream_seq, message, tries, next_try_at, state, set_
 END = "update set_aside set state = $2, ended_at = clock_timestamp() where event_id = $1"
 FAILED = """
 update set_aside set reason = $2, tries = $3, state = $5,
+       died_at = case $5 when 'dead' then clock_timestamp() else died_at end,
        next_try_at = clock_timestamp() + make_interval(secs => $4) where event_id = $1
-"""
-DEAD = """
-select event_id, type, key, stream_seq, reason, tries, state, set_aside_at from set_aside
- where state in ('waiting', 'dead') order by set_aside_at limit $1
-"""
-REDRIVE = """
-update set_aside set state = 'waiting', tries = 0, next_try_at = clock_timestamp()
- where event_id = any($1) and state in ('waiting', 'dead')
-"""
-DISCARD = """
-update set_aside set state = 'discarded', ended_at = clock_timestamp()
- where event_id = any($1) and state in ('waiting', 'dead')
 """
 PRUNE = """
 delete from inbox where event_id in (
@@ -381,18 +372,3 @@ async def prune(db: Database) -> int:
     async with db.transaction() as tx:
         heard = await tx.execute(PRUNE, first_id(datetime.now(UTC) - timedelta(days=KEEP_DAYS)))
         return heard + await tx.execute(PRUNE_ENDED, KEEP_ENDED_DAYS)
-
-
-async def dead_letters(tx: Tx, limit: int = 100) -> list[Row]:
-    """List what is set aside, oldest first, without its contents."""
-    return await tx.fetch(DEAD, limit)
-
-
-async def redrive(tx: Tx, event_ids: Sequence[UUID]) -> int:
-    """Have events tried again now. Harmless for those that are done."""
-    return await tx.execute(REDRIVE, list(event_ids))
-
-
-async def discard(tx: Tx, event_ids: Sequence[UUID]) -> int:
-    """Give events up; those behind them go on."""
-    return await tx.execute(DISCARD, list(event_ids))

@@ -1,5 +1,6 @@
 """Events set aside, as the broker may ask for them: list, look inside, retry, edit, discard.
 
+Beside them are those that the service says and the bus refused: they hold up their keys as well.
 Only services may ask, and no prefix of the gateway leads here. Personal and secret values never
 leave the service: they are not shown, not in reasons, and cannot be edited.
 """
@@ -13,7 +14,7 @@ import msgspec
 from litestar import get, post
 from litestar.params import Parameter
 
-from merkato.chassis import trail
+from merkato.chassis import outbox, trail
 from merkato.chassis.db import Database, Row, Tx
 from merkato.chassis.http import SERVICE, Routes
 from merkato.chassis.telemetry import LETTERS
@@ -22,6 +23,7 @@ from merkato.contracts.event import Event, hidden_fields
 from merkato.contracts.letters import (
     Act,
     Acted,
+    Action,
     Actor,
     Contents,
     Edit,
@@ -40,7 +42,7 @@ TELLING_CHARS = 3  # a shorter value is in every text
 
 
 class Kinds:
-    """The events a service hears, by type, and its name."""
+    """The events a service hears and says, by type, and its name."""
 
     def __init__(self, service: str, kinds: Mapping[str, type[Event]]) -> None:
         self.service, self.kinds = service, kinds
@@ -48,8 +50,8 @@ class Kinds:
 
 LIST = """
 select event_id, type, key, state, reason, tries, set_aside_at, next_try_at, ended_at, acted_by,
-       cause, replaced_by, message
-  from set_aside
+       cause, replaced_by, died_at, said, message
+  from letters
  where state = any($1) and ($2::text is null or type = $2) and ($3::text is null or key = $3)
    and ($4::timestamptz is null or (set_aside_at, event_id) < ($4, $5))
  order by set_aside_at desc, event_id desc limit $6
@@ -76,23 +78,23 @@ async def list_letters(
 
 FIND = """
 select event_id, type, key, state, reason, tries, set_aside_at, next_try_at, ended_at, acted_by,
-       cause, replaced_by, message, place
-  from set_aside where event_id = $1
+       cause, replaced_by, died_at, said, message, place
+  from letters where event_id = $1
 """
 BEHIND = """
 select count(*) from set_aside
  where key = $1 and state in ('waiting', 'dead') and place > $2
 """
+BEHIND_SAID = "select count(*) from outbox where key = $1 and published_at is null and seq > $2"
 
 
 @get(f"{PATH}/{{id:uuid}}", policy=SERVICE)
 async def open_letter(id: UUID, db: Database, kinds: Kinds) -> Contents:
     """Look inside a letter."""
     async with db.reading() as tx:
-        row = await tx.fetchrow(FIND, id)
-        if row is None:
-            raise NotFound("There is no such letter.")
-        behind = await tx.fetchval(BEHIND, row["key"], row["place"])
+        row = await _found(tx, id)
+        counted = BEHIND_SAID if row["said"] else BEHIND
+        behind = await tx.fetchval(counted, row["key"], row["place"])
     envelope, data, hidden = _read(row, kinds)
     return Contents(
         letter=_letter(row, kinds),
@@ -102,6 +104,13 @@ async def open_letter(id: UUID, db: Database, kinds: Kinds) -> Contents:
         hidden=sorted(hidden),
         behind=behind,
     )
+
+
+async def _found(tx: Tx, id: UUID) -> Row:
+    row = await tx.fetchrow(FIND, id)
+    if row is None:
+        raise NotFound("There is no such letter.")
+    return row
 
 
 def _letter(row: Row, kinds: Kinds) -> Letter:
@@ -122,6 +131,9 @@ def _read(row: Row, kinds: Kinds) -> tuple[dict[str, Any], dict[str, Any] | None
         envelope = msgspec.json.decode(row["message"], type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}, None, frozenset()
+    if row["said"]:
+        source = f"/merkato/{kinds.service}"
+        envelope = {"source": source, "time": row["set_aside_at"], "data": envelope}
     data = envelope.get("data")
     if kind is None or not isinstance(data, dict):
         return {}, None, frozenset()
@@ -151,15 +163,45 @@ select event_id from set_aside
    and ($3::text is null or type = $3) and ($4::text is null or key = $4)
  order by key, place limit $5 for update skip locked
 """
+CHOSEN_SAID = """
+select id as event_id from outbox
+ where refusal is not null and published_at is null
+   and case when refused_at is null then 'waiting' else 'dead' end = any($1)
+   and ($2::uuid[] is null or id = any($2))
+   and ($3::text is null or type = $3) and ($4::text is null or key = $4)
+ order by seq limit $5 for update skip locked
+"""
 RETRY = """
 update set_aside set state = 'waiting', tries = 0, next_try_at = clock_timestamp(), acted_by = $2
  where event_id = any($1)
+"""
+RETRY_SAID = """
+update outbox set refused_at = null, acted_by = $2 where id = any($1) and refusal is not null
 """
 DISCARD = """
 update set_aside set state = 'discarded', ended_at = clock_timestamp(), acted_by = $2
  where event_id = any($1)
 """
+DISCARD_SAID = """
+update outbox set published_at = clock_timestamp(), acted_by = $2,
+       refused_at = coalesce(refused_at, clock_timestamp())
+ where id = any($1) and refusal is not null
+"""
 BELL = "set-aside"
+
+
+async def decide(tx: Tx, action: Action, wanted: Filter, who: str) -> list[UUID]:
+    """Retry or discard open letters, BULK_MAX at most; gives their ids. A repeat is harmless."""
+    states = [wanted.state] if wanted.state in OPEN else [*OPEN]
+    filters = (states, wanted.ids, wanted.type, wanted.key, BULK_MAX)
+    heard = [row["event_id"] for row in await tx.fetch(CHOSEN, *filters)]
+    said = [row["event_id"] for row in await tx.fetch(CHOSEN_SAID, *filters)]
+    await tx.execute(RETRY if action == "retry" else DISCARD, heard, who)
+    if said:
+        await tx.execute(RETRY_SAID if action == "retry" else DISCARD_SAID, said, who)
+    tx.wake(BELL)
+    tx.wake(outbox.BELL)
+    return heard + said
 
 
 @post(f"{PATH}/actions", policy=SERVICE, status_code=200)
@@ -169,23 +211,18 @@ async def act(data: Act, db: Database, kinds: Kinds) -> Acted:
     Who did it is in the audit trail, in the same transaction.
     """
     caller = _caller(data.actor)
-    states = [data.filter.state] if data.filter.state in OPEN else [*OPEN]
-    wanted: Filter = data.filter
     async with db.transaction() as tx:
-        rows = await tx.fetch(CHOSEN, states, wanted.ids, wanted.type, wanted.key, BULK_MAX)
-        ids = [row["event_id"] for row in rows]
-        await tx.execute(RETRY if data.action == "retry" else DISCARD, ids, caller.principal)
+        ids = await decide(tx, data.action, data.filter, caller.principal)
         verb = "retried" if data.action == "retry" else "discarded"
         if ids:
             action, subject = f"{kinds.service}.dead_letters_{verb}", f"dead-letter:{ids[0]}"
             trail.note(tx, caller, action, subject, after={"ids": ids[:100], "count": len(ids)})
-        tx.wake(BELL)
     return Acted(count=len(ids))
 
 
 LOCK = """
-select event_id, type, key, state, message, stream_seq, place, replaced_by from set_aside
- where event_id = $1 for update
+select event_id, type, key, state, message, stream_seq, place, replaced_by, false as said
+  from set_aside where event_id = $1 for update
 """
 REPLACE = """
 update set_aside
@@ -211,7 +248,8 @@ async def edit(id: UUID, data: Edit, db: Database, kinds: Kinds) -> Edited:
     async with db.transaction() as tx:
         row = await tx.fetchrow(LOCK, id)
         if row is None:
-            raise NotFound("There is no such letter.")
+            await _found(tx, id)
+            raise StateConflict("The bus refused this event; it is tried again or given up.")
         if row["replaced_by"] == event_id:
             return Edited(event_id=event_id)
         if row["state"] not in OPEN:
@@ -273,8 +311,19 @@ def _caller(actor: Actor) -> Caller:
     return Caller(kind=actor.kind, user_id=user_id, key_id=key_id, role=actor.role)
 
 
+OLDEST = """
+select event_id, type, key, state, reason, tries, set_aside_at from letters
+ where state in ('waiting', 'dead') order by set_aside_at limit $1
+"""
+
+
+async def oldest(tx: Tx, most: int) -> list[Row]:
+    """List open letters, oldest first, without their contents."""
+    return await tx.fetch(OLDEST, most)
+
+
 COUNT = """
-select s.state, (select count(*) from set_aside a where a.state = s.state)
+select s.state, (select count(*) from letters l where l.state = s.state)
   from unnest(array['waiting', 'dead']) s(state)
 """
 

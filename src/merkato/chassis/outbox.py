@@ -227,7 +227,8 @@ on conflict (one) do update
 """
 PUBLISH_AGAIN = """
 update outbox set published_at = null, stream_seq = null
- where published_at is not null and said_at > clock_timestamp() - make_interval(days => $1)
+ where published_at is not null and refused_at is null
+   and said_at > clock_timestamp() - make_interval(days => $1)
 """
 
 
@@ -261,7 +262,7 @@ async def check_broker(db: Database, bus: Bus, source: str) -> bool:
 
 ASK_AGAIN = """
 update outbox set published_at = null, tries = tries + 1
- where key = $1 and type = $2 and published_at < $3 returning seq
+ where key = $1 and type = $2 and published_at < $3 and refused_at is null returning seq
 """
 
 

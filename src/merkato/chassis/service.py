@@ -80,8 +80,9 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return [*self.routes, *letters.ROUTES]
 
     def kinds(self) -> letters.Kinds:
-        """Give the events it hears, for who opens dead letters."""
-        return letters.Kinds(self.name, {event.type: event for event in self.hears_all()})
+        """Give the events it hears and says, for who opens dead letters."""
+        events = (*self.says, *self.hears_all())
+        return letters.Kinds(self.name, {event.type: event for event in events})
 
     async def forget_due(self, resources: Resources) -> int:
         """Forget people whose turn it is; a job of every service."""

@@ -1,4 +1,4 @@
-"""`merkato dead-letters`: events that a service could not handle; looked at, retried, discarded."""
+"""`merkato dead-letters`: events that a service could not handle or say; looked at and decided."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,19 +8,20 @@ from uuid import UUID
 from cyclopts import App
 from rich.console import Console
 
-from merkato.chassis import db, inbox
+from merkato.chassis import db, letters
 from merkato.chassis.db import Tx
 from merkato.chassis.supervisor import CannotStart
 from merkato.chassis.trail import COMMAND_LINE, note
 from merkato.cli import places
+from merkato.contracts.letters import Action, Filter
 
 app = App(
     name="dead-letters",
-    help="Events that a service could not handle. Later events of the same key wait behind them.",
+    help="Events that a service could not handle or say. Later ones of their keys wait for them.",
 )
 console = Console(highlight=False, soft_wrap=True)
 
-_MOST = 1_000  # shown or touched at once, for each service
+_MOST = 1_000  # shown or named at once, for each service
 
 
 @app.command(name="list")
@@ -33,8 +34,8 @@ def list_all(*, service: str | None = None) -> None:
         Those of one service only.
 
     """
-    found = asyncio.run(_in_each(service, lambda _, tx: inbox.dead_letters(tx, _MOST)))
-    rows = [(name, row) for name, letters in found.items() for row in letters]
+    found = asyncio.run(_in_each(service, lambda _, tx: letters.oldest(tx, _MOST)))
+    rows = [(name, row) for name, of_one in found.items() for row in of_one]
     if not rows:
         console.print("There are none.")
         return
@@ -60,7 +61,7 @@ def retry(*event_ids: UUID, every: bool = False, service: str | None = None) -> 
         In one service only.
 
     """
-    count = asyncio.run(_touch(event_ids, every, service, inbox.redrive, "retried"))
+    count = asyncio.run(_touch(event_ids, every, service, "retry"))
     console.print(f"{count} will be tried again.")
 
 
@@ -78,7 +79,7 @@ def discard(*event_ids: UUID, every: bool = False, service: str | None = None) -
         In one service only.
 
     """
-    count = asyncio.run(_touch(event_ids, every, service, inbox.discard, "discarded"))
+    count = asyncio.run(_touch(event_ids, every, service, "discard"))
     console.print(f"{count} discarded.")
 
 
@@ -86,21 +87,19 @@ async def _touch(
     event_ids: Sequence[UUID],
     every: bool,
     service: str | None,
-    act: Callable[[Tx, Sequence[UUID]], Awaitable[int]],
-    done: str,
+    action: Action,
 ) -> int:
     if bool(event_ids) == every:
         raise CannotStart("Name events by id (merkato dead-letters list), or say --every.")
 
     async def work(name: str, tx: Tx) -> int:
-        chosen = event_ids
-        if every:
-            chosen = [row["event_id"] for row in await inbox.dead_letters(tx, _MOST)]
-        count = await act(tx, chosen)
-        if count:
-            about = {"count": count, "events": chosen}
+        wanted = Filter(ids=None if every else [*event_ids])
+        ids = await letters.decide(tx, action, wanted, COMMAND_LINE.principal)
+        if ids:
+            about = {"count": len(ids), "events": ids[:_MOST]}
+            done = "retried" if action == "retry" else "discarded"
             note(tx, COMMAND_LINE, f"{name}.dead_letters_{done}", "dead_letters", after=about)
-        return count
+        return len(ids)
 
     return sum((await _in_each(service, work)).values())
 

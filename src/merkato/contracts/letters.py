@@ -6,12 +6,13 @@ from uuid import UUID
 
 import msgspec
 
+Action = Literal["retry", "discard"]
 State = Literal["waiting", "dead", "done", "discarded"]
 IDS_MAX = 1_000
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that a service could not handle, without its contents."""
+    """An event that a service could not handle, or could not say, without its contents."""
 
     event_id: UUID
     type: str
@@ -25,6 +26,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     acted_by: str | None  # who retried, edited or discarded it last
     cause: UUID | None  # the dead letter it was edited from
     replaced_by: UUID | None  # and what an edited one became
+    died_at: datetime | None = None  # when it was left to people last
+    said: bool = False  # the service says it, and the bus refused it; it cannot be edited
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +67,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 class Act(msgspec.Struct, frozen=True, kw_only=True):
     """Retry or discard letters."""
 
-    action: Literal["retry", "discard"]
+    action: Action
     filter: Filter
     actor: Actor
 
