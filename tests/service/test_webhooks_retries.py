@@ -86,6 +86,91 @@ async def test_retry_after_is_honoured_and_the_endpoint_left_alone(broker, recei
         await settled(broker, id, 2)
 
 
+async def held_back(broker, receiver, ordered=False):
+    """An endpoint that wants to be left alone until tomorrow, with five deliveries behind it."""
+
+    async def later(request):
+        return web.Response(status=503, headers={"Retry-After": "86400"})
+
+    receiver.answers = [later]
+    id = await subscribe(broker, receiver, ordered=ordered)
+    await logged(broker, stock(1))
+
+    async def held():
+        return (await ask(broker, "GET", f"{PATH}/{id}"))["open_until"]
+
+    async with delivering(broker):
+        await eventually(held)
+    await logged(broker, *(stock(n, f"K{n}") for n in range(2, 7)))
+    receiver.got.clear()
+    return id
+
+
+@pytest.mark.parametrize("state", ["active", "paused"])
+async def test_a_ping_is_sent_at_once_whatever_holds_the_endpoint_back(broker, receiver, state):
+    id = await held_back(broker, receiver)
+    if state == "paused":
+        async with broker.db.transaction() as tx:
+            await tx.execute("update subscriptions set state = 'paused'")
+    async with delivering(broker):
+        await ask(broker, "POST", f"{PATH}/{id}/ping")
+        await settled(broker, id, 1, "failed")
+        await asyncio.sleep(0.7)
+        assert [event["type"] for event in receiver.events()] == ["broker.ping.v1"]
+        assert (await ask(broker, "GET", f"{PATH}/{id}"))["open_until"]
+        receiver.answers = [200]
+        await ask(broker, "POST", f"{PATH}/{id}/ping")
+        await settled(broker, id, 1 if state == "paused" else 6)
+    shown = await ask(broker, "GET", f"{PATH}/{id}")
+    assert (shown["open_until"], shown["failures"]) == (None, 0)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_what_is_asked_for_again_is_sent_at_once_and_frees_the_rest(
+    broker, receiver, ordered
+):
+    id = await held_back(broker, receiver, ordered)
+    first = (await deliveries(broker, id))[-1]
+    again = f"/api/v1/deliveries/{first['id']}/redelivery"
+    async with delivering(broker):
+        await ask(broker, "POST", again)
+
+        async def tried(n=1):
+            return len(receiver.got) == n and (await deliveries(broker, id))[-1]["attempts"] == 2
+
+        await eventually(tried)
+        await asyncio.sleep(0.7)  # one try: the next is left to the schedule
+        assert receiver.ids() == [first["event_id"]]
+        receiver.answers = [200]
+        await ask(broker, "POST", again)
+        await settled(broker, id, 6)
+    assert receiver.ids()[1] == first["event_id"]
+
+
+async def test_of_many_asked_for_again_one_tries_whether_the_endpoint_is_back(broker, receiver):
+    id = await held_back(broker, receiver)
+    async with broker.db.transaction() as tx:
+        await tx.execute("update deliveries set state = 'failed', reason = 'x', ended_at = now()")
+    async with delivering(broker):
+        again = f"{PATH}/{id}/redeliveries"
+        assert await ask(broker, "POST", again, {"state": "failed"}) == {"count": 6}
+
+        async def tried():
+            return len(receiver.got) == 1
+
+        await eventually(tried)
+        await asyncio.sleep(0.7)
+        assert len(receiver.got) == 1
+        receiver.answers = [200]
+        async with broker.db.transaction() as tx:
+            await tx.execute(
+                "update deliveries set state = 'failed', reason = 'x', ended_at = now()"
+            )
+        await ask(broker, "POST", again, {"state": "failed"})
+        await settled(broker, id, 6)
+    assert len(receiver.got) == 7
+
+
 async def test_gone_disables_an_endpoint_and_says_so(broker, receiver):
     receiver.answers = [410]
     id = await subscribe(broker, receiver, ordered=True)

@@ -173,7 +173,12 @@ async def show_delivery(id: UUID, db: Database) -> Told:
 async def redeliver(
     id: UUID, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
-    """Send it again, under the webhook-id it had."""
+    """Send it again, under the webhook-id it had.
+
+    It is sent at once, even where failures or a Retry-After hold the endpoint back; if it arrives,
+    the endpoint is held back no more. An ordered endpoint gets what came before of its key first,
+    a paused one gets it when it goes on.
+    """
     key = parse_key(idempotency_key, required=False)
 
     async def work(tx: Tx) -> Answer:
@@ -192,7 +197,11 @@ async def redeliver(
 async def redeliver_all(
     id: UUID, data: Again, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
-    """Send an endpoint again all that failed, or all that happened in a span of time."""
+    """Send an endpoint again all that failed, or all that happened in a span of time.
+
+    Of what is held back by failures or a Retry-After one is sent at once; if it arrives, the
+    others follow, else they wait with the endpoint.
+    """
     key = parse_key(idempotency_key, required=False)
     if data.state is None and data.since is None:
         raise Validation.at("/state", "Name a state or a time since when.")
@@ -210,7 +219,11 @@ async def redeliver_all(
 async def ping(
     id: UUID, caller: Caller, db: Database, idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
-    """Send a ping, once. The delivery in the answer tells later whether it arrived."""
+    """Send a ping, once. The delivery in the answer tells later whether it arrived.
+
+    It is sent at once, to a paused endpoint too, and where failures or a Retry-After hold it back;
+    if it arrives, the endpoint is held back no more.
+    """
     key = parse_key(idempotency_key, required=False)
 
     async def work(tx: Tx) -> Answer:

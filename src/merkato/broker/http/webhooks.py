@@ -204,7 +204,8 @@ async def change_webhook(
 ) -> Response[Webhook]:
     """Change an endpoint; with If-Match only the version that was seen.
 
-    Set to active again, a disabled one gets what comes from now on.
+    Set to active again, a disabled one gets what comes from now on. Whatever is changed, failures
+    and a Retry-After of before hold nothing back any more.
     """
     version = None if if_match is None else expected_version(if_match)
     wanted: dict[str, Any] = {

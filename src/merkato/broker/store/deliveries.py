@@ -11,6 +11,8 @@ from merkato.chassis.db import Row, Tx
 
 LEASE = timedelta(seconds=30)  # of a try that has begun; above what one may take
 
+# Pings, and what is urgent, have an index of their own: of an endpoint that is held back or paused
+# nothing else is looked at.
 READY = """
 select s.id, s.url, s.ordered, s.failures,
        array(select o.secret
@@ -18,20 +20,22 @@ select s.id, s.url, s.ordered, s.failures,
                            array['infinity', s.old_secret_until] || s.older_until) o(secret, until)
               where o.until > now()) as secrets
   from subscriptions s
- where (s.open_until is null or s.open_until <= clock_timestamp())
-   and case when s.state = 'active'
+ where case when s.state = 'active'
+             and (s.open_until is null or s.open_until <= clock_timestamp())
             then exists (select from deliveries d where d.subscription_id = s.id
                             and d.state = 'pending' and d.due_at <= clock_timestamp())
             else exists (select from deliveries d where d.subscription_id = s.id
                             and d.state = 'pending' and d.due_at <= clock_timestamp()
-                            and d.position < 0) end
+                            and (d.urgent or d.position < 0)
+                            and (s.state = 'active' or d.position < 0)) end
 """
 
 
 async def ready(tx: Tx) -> list[Row]:
-    """List endpoints to which something is due and that are not left alone.
+    """List endpoints to which something is due.
 
-    Of one that is not active only a ping is due; the rest waits until it is.
+    To one that is left alone only what people asked for is due, to one that is not active only a
+    ping; the rest waits.
     """
     return await tx.fetch(READY)
 
@@ -48,6 +52,8 @@ with chosen as (
         select d.id from deliveries d
          where d.subscription_id = e.id and d.state = 'pending' and d.due_at <= clock_timestamp()
            and (s.state = 'active' or d.position < 0)
+           and (s.open_until is null or s.open_until <= clock_timestamp()
+                or d.urgent or d.position < 0)
            and not (e.ordered and exists (
                 select from deliveries b
                  where b.subscription_id = e.id and b.state = 'pending' and b.key = d.key
@@ -55,7 +61,7 @@ with chosen as (
          order by d.due_at, d.position limit e.slots for update of d skip locked) d
 ), leased as (
     update deliveries d
-       set due_at = clock_timestamp() + $4, attempts = d.attempts + 1,
+       set due_at = clock_timestamp() + $4, attempts = d.attempts + 1, urgent = false,
            tries = greatest(1, d.tries + (d.attempts = 0 or exists (
                select from attempts a where a.delivery_id = d.id and a.n = d.attempts))::int)
       from chosen, set_config('synchronous_commit',
@@ -181,25 +187,29 @@ async def attempts(tx: Tx, id: UUID) -> list[Row]:
 
 AGAIN = """
 update deliveries
-   set state = 'pending', tries = 0, due_at = clock_timestamp(), reason = null, ended_at = null
+   set state = 'pending', tries = 0, due_at = clock_timestamp(), reason = null, ended_at = null,
+       urgent = true
  where id = $1
 """
 
 
 async def again(tx: Tx, id: UUID) -> None:
-    """Send one again, now, under its old id."""
+    """Send one again, now, under its old id, even while its endpoint is left alone."""
     await tx.execute(AGAIN, id)
 
 
 ALL_AGAIN = """
-update deliveries
-   set state = 'pending', tries = 0, due_at = clock_timestamp(), reason = null, ended_at = null
- where id in (
-    select id from deliveries
+with chosen as (
+    select id, position from deliveries
      where subscription_id = $1 and position > 0
        and case when $2::text is null then state <> 'pending' else state = $2 end
        and ($3::bigint is null or position >= $3) and ($4::bigint is null or position < $4)
-     order by position limit $5 for update skip locked)
+     order by position limit $5 for update skip locked
+)
+update deliveries
+   set state = 'pending', tries = 0, due_at = clock_timestamp(), reason = null, ended_at = null,
+       urgent = position = (select min(position) from chosen)
+ where id in (select id from chosen)
 """
 
 
@@ -207,7 +217,10 @@ async def all_again(
     tx: Tx, subscription_id: UUID, state: str | None, since: int | None, until: int | None,
     limit: int,
 ) -> int:  # fmt: skip
-    """Send those of a state, or of a span of positions, again. Gives how many."""
+    """Send those of a state, or of a span of positions, again. Gives how many.
+
+    The first is sent even while its endpoint is left alone; if it arrives, that ends.
+    """
     return await tx.execute(ALL_AGAIN, subscription_id, state, since, until, limit)
 
 
