@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import harness
+import pytest
 from harness import eventually
 from receiver import receiving
 from service.test_broker_log import ADMIN, stock, walked
@@ -155,16 +156,17 @@ async def test_a_paused_endpoint_gets_nothing_of_what_was_queued_until_it_goes_o
     assert len(receiver.got) == 4
 
 
-async def test_large_data_are_left_out_and_can_be_got(broker, receiver):
+@pytest.mark.parametrize("large", ["x" * 70_000, "語" * 25_000])
+async def test_large_data_are_left_out_and_can_be_got(broker, receiver, large):
     id = await subscribe(broker, receiver)
-    await logged(broker, stock(1, sku="x" * 70_000))
+    await logged(broker, stock(1, sku=large))
     async with delivering(broker):
         await settled(broker, id, 1)
     [event] = receiver.events()
     assert "data" not in event
     url = "http://127.0.0.1:8000"
     whole = await ask(broker, "GET", event["dataref"].removeprefix(url))
-    assert whole["data"]["sku"] == "x" * 70_000
+    assert whole["data"]["sku"] == large
     assert whole["id"] == event["id"]
 
 

@@ -120,13 +120,14 @@ def retry_after(value: str | None, now: datetime) -> int | None:
 
 def body_of(event: str, cursor: str, public_url: str) -> bytes:
     """Make the body to send: the event with its cursor; large data as the address to get them."""
-    if len(event) > DATA_MAX_BYTES:
-        whole: dict[str, msgspec.Raw] = msgspec.json.decode(event, type=dict[str, msgspec.Raw])
+    body = event.encode()
+    if len(body) > DATA_MAX_BYTES:
+        whole: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         if len(bytes(whole["data"])) > DATA_MAX_BYTES:
             del whole["data"]
             ref: Any = {"dataref": f"{public_url}/api/v1/events/{cursor}"}
-            event = msgspec.json.encode(whole | ref).decode()
-    return f'{event[:-1]},"cursor":"{cursor}"}}'.encode()
+            body = msgspec.json.encode(whole | ref)
+    return body[:-1] + f',"cursor":"{cursor}"}}'.encode()
 
 
 def signature(secrets: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
