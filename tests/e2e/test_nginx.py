@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import shutil
 import signal
 import sys
@@ -23,6 +24,7 @@ from e2e.test_buying import (  # noqa: F401 - collected here too, against this f
     test_fifty_parallel_adds_lose_nothing,
 )
 from e2e.test_cards import test_an_approved_card_is_charged_once  # noqa: F401
+from e2e.test_events import Reader
 from e2e.test_front_door import (  # noqa: F401
     test_a_request_keeps_its_id,
     test_answers_are_safe_and_private,
@@ -118,6 +120,63 @@ async def test_routes_for_services_are_not_there(shop):
     for path in ("/api/v1/reservations/x", "/api/v1/orders/x/state", "/metrics"):
         answer = await shop("GET", path, token=shop.admin)
         assert answer.status == 404 or path == "/metrics", answer
+
+
+async def count(shop, topic):
+    """Publish 1, 2, 3 … of one key, for ever."""
+    path, schema = f"/api/v1/topics/{topic}/events", {"type": "object"}
+    await shop.ok("POST", "/api/v1/topics", {"name": topic, "schema": schema}, token=shop.admin)
+    kind = {"content-type": "application/cloudevents+json"}
+    for n in itertools.count(1):
+        event = {
+            "specversion": "1.0", "id": str(n), "source": "/counter", "type": f"{topic}.v1",
+            "subject": "one", "data": {"n": n},
+        }  # fmt: skip
+        await shop.ok("POST", path, event, token=shop.admin, key=new_key(), headers=kind)
+        await asyncio.sleep(0.02)
+
+
+async def has_read(reader, more):
+    wanted = len(reader.events) + more
+
+    async def enough():
+        return len(reader.events) >= wanted
+
+    await eventually(enough, seconds=60)
+
+
+async def test_streams_of_two_brokers_have_no_gap_and_no_copy(shop):
+    process, url = await replica(shop, "broker")
+    here = msgspec.json.decode((shop.home / "run/broker.json").read_bytes())["port"]
+    there, topic = int(url.rpartition(":")[2]), f"test.counted_{new_key()[:8]}"
+    counting, seen = asyncio.create_task(count(shop, topic)), ([], [])
+
+    async def is_known():
+        return (await shop("GET", f"/api/v1/topics/{topic}", token=shop.admin)).status == 200
+
+    await eventually(is_known)
+    try:
+        for places in ((here, there), (there, here), (here, here)):
+            last = [events[-1]["cursor"] if events else None for events in seen]
+            readers = [
+                Reader(shop, f"topic={topic}", behind, port=port)
+                for behind, port in zip(last, places, strict=True)
+            ]
+            async with readers[0], readers[1]:
+                await asyncio.gather(*(has_read(one, 20) for one in readers))
+                if places == (there, here):
+                    process.kill()  # under its reader
+                    await asyncio.gather(readers[0].task, return_exceptions=True)
+                    await has_read(readers[1], 20)
+            for events, reader in zip(seen, readers, strict=True):
+                events.extend(reader.events)
+    finally:
+        counting.cancel()
+        await ended(process)
+    for events in seen:
+        read = [event["data"]["n"] for event in events]
+        assert len(read) >= 60
+        assert read == list(range(read[0], read[0] + len(read)))
 
 
 async def test_a_killed_replica_costs_nothing_to_who_tries_once_more(shop):
