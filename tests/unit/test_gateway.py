@@ -185,6 +185,8 @@ async def test_pages_of_configured_origins_may_call():
     evil = (b"origin", b"https://evil.example")
     answers = Answers(Config(gateway=Gateway(cors_origins=("https://partner.example",))))
     assert (await added(answers, partner))[1][b"access-control-allow-origin"] == partner[1]
+    readable = (await added(answers, partner))[1][b"access-control-expose-headers"].split(b", ")
+    assert {b"etag", b"location", b"next-cursor", b"retry-after"} <= set(readable)
     assert b"access-control-allow-origin" not in (await added(answers, evil))[1]
     asks = (b"access-control-request-method", b"POST")
 

@@ -36,8 +36,8 @@ FINE = frozenset(  # names that nearly every request has: looked at no further
         b"content-length", b"content-type", b"authorization", b"idempotency-key", b"x-cart-token",
     }
 )  # fmt: skip
-READABLE = b"etag, location, link, x-request-id, retry-after, ratelimit, ratelimit-policy, " \
-           b"idempotent-replayed"  # fmt: skip
+READABLE = b"etag, location, link, next-cursor, x-request-id, retry-after, ratelimit, " \
+           b"ratelimit-policy, idempotent-replayed"  # fmt: skip
 SENDABLE = b"authorization, content-type, idempotency-key, if-match, x-cart-token, " \
            b"x-order-token, x-request-id, last-event-id"  # fmt: skip
 
