@@ -19,8 +19,9 @@ EMPTY = answering(200, {"items": [], "count": 0})
 ROLE = {"read": harness.user_token(role="staff"), "admin": harness.user_token(role="admin")}
 PLANT = """
 insert into set_aside (event_id, type, key, stream_seq, message, reason, tries, state,
-                       next_try_at)
-values ($1, $2, $3, $4, $5, $6, 8, $7, clock_timestamp())
+                       next_try_at, died_at)
+values ($1, $2, $3, $4, $5, $6, 8, $7, clock_timestamp(),
+        case $7 when 'dead' then clock_timestamp() end)
 """
 
 
@@ -29,9 +30,9 @@ def made(name):
 
 
 @asynccontextmanager
-async def asking(new_database, inventory, **apps):
+async def asking(new_database, keeper, **apps):
     """A broker that may ask inventory, and for all others asks what says that it has nothing."""
-    known = dict.fromkeys(SERVICES, EMPTY) | {"inventory": inventory.request.app} | apps
+    known = dict.fromkeys(SERVICES, EMPTY) | {"inventory": keeper.request.app} | apps
     async with harness.alone(made("broker"), new_database, apps=known) as alone:
         yield alone
 

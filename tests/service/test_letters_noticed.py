@@ -1,13 +1,15 @@
 """Dead letters that are told of, and those of events that the bus refused."""
 
+import json
 from uuid import uuid4
 
 import harness
 import pytest
 from harness import answering
-from service.letters_desk import CANARY, ROLE, ask, asking, cancelled, listed, made, plant
+from service.letters_desk import CANARY, ROLE, ask, asking, cancelled, heard, listed, made, plant
 
 from merkato.chassis import letters, outbox
+from merkato.chassis.inbox import TRIES_MAX
 from merkato.chassis.telemetry import metrics
 from merkato.contracts.broker import DeadLetterAppeared
 from merkato.contracts.inventory import StockLow
@@ -41,6 +43,68 @@ async def test_a_new_dead_letter_is_said_once_and_counted(broker, inventory):
     shown = metrics().decode()
     assert 'merkato_dead_letters{service="inventory",state="dead"} 2.0' in shown
     assert CANARY not in shown
+
+
+async def test_a_letter_that_people_had_tried_again_and_that_dies_again_is_told_of_again(
+    broker, inventory
+):
+    event, event_id = cancelled(uuid4()), uuid4()
+    await inventory.inbox.receive([heard(event, event_id, 1, was_confirmed="perhaps")])
+    path = f"/inventory:{event_id}/retry"
+    for n in (1, 2, 3):
+        for _ in range(2):
+            await broker.run_job("notice-letters")
+        assert [one.event_id for one in await broker.said(DeadLetterAppeared)] == [event_id] * n
+        done = await ask(broker, "POST", path, token=ROLE["admin"])
+        assert done.json()["state"] == "waiting"
+        await broker.run_job("notice-letters")
+        async with inventory.db.transaction() as tx:
+            await tx.execute("update set_aside set tries = $1", TRIES_MAX - 1)
+        await inventory.inbox.retry_set_aside(inventory.db)
+        assert [one["state"] for one in await listed(broker)] == ["dead"]
+
+
+async def test_only_those_are_asked_for_that_may_be_new(new_database, inventory):
+    answers = []
+
+    async def noting(scope, receive, send):
+        async def sending(message):
+            if message.get("body"):
+                answers.append([one["event_id"] for one in json.loads(message["body"])["items"]])
+            await send(message)
+
+        await inventory.request.app(scope, receive, sending)
+
+    older = [await plant(inventory, cancelled(uuid4())) for _ in range(150)]
+    async with inventory.db.transaction() as tx:
+        await tx.execute("update set_aside set died_at = now() - interval '1 hour'")
+    async with asking(new_database, inventory, inventory=noting) as broker:
+        await broker.run_job("notice-letters")
+        assert sorted(id for page in answers for id in page) == sorted(older)
+        answers.clear()
+        await broker.run_job("notice-letters")
+        assert answers == [[]]
+        new = await plant(inventory, cancelled(uuid4()))
+        await broker.run_job("notice-letters")
+        assert answers == [[], [new]]
+        [begun_anew] = [one for one in made("broker").jobs if one.name == "notice-letters"]
+        await begun_anew.job(broker.resources)
+        assert len(await broker.said(DeadLetterAppeared)) == 151
+
+
+async def test_what_an_older_version_told_of_is_not_told_of_again(broker, inventory):
+    told, again = [await plant(inventory, cancelled(uuid4())) for _ in range(2)]
+    async with broker.db.transaction() as tx:
+        for id in (told, again):
+            await tx.execute(
+                "insert into letters_noticed (service, event_id) values ('inventory', $1)", id
+            )
+    async with inventory.db.transaction() as tx:
+        await tx.execute(
+            "update set_aside set died_at = now() + interval '1 s' where event_id = $1", again
+        )
+    await broker.run_job("notice-letters")
+    assert [str(one.event_id) for one in await broker.said(DeadLetterAppeared)] == [again]
 
 
 async def test_a_service_that_does_not_answer_is_named(new_database, inventory):

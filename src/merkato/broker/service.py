@@ -13,7 +13,7 @@ from merkato.broker.http.stream import Streams
 from merkato.broker.http.topics import Registry
 from merkato.broker.jobs.deliver import Dispatcher
 from merkato.broker.jobs.fan_out import fan_out
-from merkato.broker.jobs.letters import notice
+from merkato.broker.jobs.letters import Notice
 from merkato.broker.jobs.log import keep_log
 from merkato.broker.providers.post import Post
 from merkato.chassis.service import Every, Resources, Service
@@ -69,7 +69,7 @@ def service(config: Config, heard: Mapping[str, Sequence[str]]) -> Service:
             Every("keep-log", KEEP_S, partial(keep_log, days=settings.log_days)),
             Every(FAN_OUT, FAN_OUT_S, fan_out),
             Every("deliver", FAN_OUT_S, deliver),
-            Every("notice-letters", NOTICE_S, partial(notice, services=SERVICES)),
+            Every("notice-letters", NOTICE_S, Notice(SERVICES).notice),
         ),
         asks=SERVICES,
         rings=(LOG,),

@@ -54,8 +54,10 @@ select event_id, type, key, state, reason, tries, set_aside_at, next_try_at, end
   from letters
  where state = any($1) and ($2::text is null or type = $2) and ($3::text is null or key = $3)
    and ($4::timestamptz is null or (set_aside_at, event_id) < ($4, $5))
+   and ($7::timestamptz is null or died_at > $7)
  order by set_aside_at desc, event_id desc limit $6
 """
+NOW = "select clock_timestamp()"
 
 
 @get(PATH, policy=SERVICE)
@@ -67,13 +69,16 @@ async def list_letters(
     key: Annotated[str | None, Parameter(max_length=300)] = None,
     before: datetime | None = None,
     before_id: UUID | None = None,
+    died_after: datetime | None = None,
     limit: Annotated[int, Parameter(ge=1, le=101)] = 20,
 ) -> Letters:
     """List letters, newest first, from before a place in the list; the open ones by default."""
     states = [letter_state] if letter_state else [*OPEN]
+    place = (before, before_id, limit, died_after)
     async with db.reading() as tx:
-        rows = await tx.fetch(LIST, states, event_type, key, before, before_id, limit)
-    return Letters(items=[_letter(row, kinds) for row in rows])
+        at = await tx.fetchval(NOW)
+        rows = await tx.fetch(LIST, states, event_type, key, *place)
+    return Letters(items=[_letter(row, kinds) for row in rows], at=at)
 
 
 FIND = """

@@ -45,6 +45,7 @@ class Letters(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a service's list, newest first."""
 
     items: list[Letter]
+    at: datetime | None = None  # by the clock that says when letters died
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):

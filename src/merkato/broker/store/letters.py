@@ -4,16 +4,22 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from merkato.chassis.db import Tx
+from merkato.contracts.letters import Letter
 
 NOTE = """
-insert into letters_noticed (service, event_id) select $1, unnest($2::uuid[])
-on conflict do nothing returning event_id
+insert into letters_noticed as n (service, event_id, died_at)
+select $1, * from unnest($2::uuid[], $3::timestamptz[])
+    on conflict (service, event_id) do update set died_at = excluded.died_at, noticed_at = now()
+ where coalesce(n.died_at, n.noticed_at) < excluded.died_at
+returning event_id
 """
 
 
-async def note(tx: Tx, service: str, event_ids: Sequence[UUID]) -> set[UUID]:
-    """Note dead letters of a service; gives those that were not noticed before."""
-    return {row["event_id"] for row in await tx.fetch(NOTE, service, sorted(event_ids))}
+async def note(tx: Tx, service: str, found: Sequence[Letter]) -> set[UUID]:
+    """Note dead letters of a service; gives those that were not noticed before, or died again."""
+    ordered = sorted(found, key=lambda one: one.event_id)
+    ids, deaths = [one.event_id for one in ordered], [one.died_at for one in ordered]
+    return {row["event_id"] for row in await tx.fetch(NOTE, service, ids, deaths)}
 
 
 FORGET = """
