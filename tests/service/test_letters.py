@@ -101,7 +101,11 @@ async def test_an_edited_letter_is_a_new_event_with_the_old_one_as_its_cause(bro
     new = edited.json()
     assert (new["cause"], new["data"]["reason"]) == (first, "staff")
     again = await ask(broker, "POST", path, change, token=ROLE["admin"], key=key)
-    assert again.json()["event_id"] == new["event_id"]
+    assert (again.status, again.json()["event_id"]) == (201, new["event_id"])
+    other = {"data": change["data"] | {"was_confirmed": False}}  # with no other effect, but other
+    reused = await ask(broker, "POST", path, other, token=ROLE["admin"], key=key)
+    assert reused.status == 422
+    assert reused.json()["type"] == "/problems/idempotency-key-reused"
     assert (await ask(broker, "POST", path, change, token=ROLE["admin"])).status == 409
     [row] = await inventory.fetch(
         "select message from set_aside where event_id = $1", new["event_id"]

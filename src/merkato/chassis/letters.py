@@ -14,7 +14,7 @@ import msgspec
 from litestar import get, post
 from litestar.params import Parameter
 
-from merkato.chassis import outbox, trail
+from merkato.chassis import idempotency, outbox, trail
 from merkato.chassis.db import Database, Row, Tx
 from merkato.chassis.http import SERVICE, Routes
 from merkato.chassis.telemetry import LETTERS
@@ -33,7 +33,7 @@ from merkato.contracts.letters import (
     Letters,
     State,
 )
-from merkato.contracts.problem import NotFound, StateConflict, Validation
+from merkato.contracts.problem import KeyReused, NotFound, StateConflict, Validation
 
 PATH = "/set-aside"
 OPEN = ("waiting", "dead")
@@ -226,12 +226,14 @@ async def act(data: Act, db: Database, kinds: Kinds) -> Acted:
 
 
 LOCK = """
-select event_id, type, key, state, message, stream_seq, place, replaced_by, false as said
+select event_id, type, key, state, message, stream_seq, place, replaced_by, edit_print,
+       false as said
   from set_aside where event_id = $1 for update
 """
 REPLACE = """
 update set_aside
-   set state = 'discarded', ended_at = clock_timestamp(), acted_by = $2, replaced_by = $3
+   set state = 'discarded', ended_at = clock_timestamp(), acted_by = $2, replaced_by = $3,
+       edit_print = $4
  where event_id = $1
 """
 PUT = """
@@ -246,21 +248,25 @@ values ($1, $2, $3, $4, $5, 'edited', clock_timestamp(), 'waiting', $6, $7, $8)
 async def edit(id: UUID, data: Edit, db: Database, kinds: Kinds) -> Edited:
     """Put a new event in the place of an open letter: its data patched, the letter its cause.
 
-    It takes the letter's place among the events of its key. Raises NotFound, StateConflict, and
-    Validation for data the service could not read, another key, or a hidden field.
+    It takes the letter's place among the events of its key. Raises NotFound, StateConflict,
+    KeyReused for another patch with the id of the new event, and Validation for data the service
+    could not read, another key, or a hidden field.
     """
     caller, event_id = _caller(data.actor), data.event_id
+    print_ = idempotency.fingerprint(data.patch)
     async with db.transaction() as tx:
         row = await tx.fetchrow(LOCK, id)
         if row is None:
             await _found(tx, id)
             raise StateConflict("The bus refused this event; it is tried again or given up.")
         if row["replaced_by"] == event_id:
+            if row["edit_print"] not in (None, print_):
+                raise KeyReused("This key belongs to another request; use a new key.")
             return Edited(event_id=event_id)
         if row["state"] not in OPEN:
             raise StateConflict("This letter is no longer open.")
         message = _edited(row, data.patch, kinds, event_id)
-        await tx.execute(REPLACE, id, caller.principal, event_id)
+        await tx.execute(REPLACE, id, caller.principal, event_id, print_)
         await _put(tx, row, event_id, message, caller)
         action = f"{kinds.service}.dead_letter_edited"
         after = {"event_id": event_id, "fields": sorted(data.patch)}

@@ -40,7 +40,7 @@ from merkato.contracts.letters import (
     Letters,
     State,
 )
-from merkato.contracts.problem import NotFound, Problem, StateConflict, Validation
+from merkato.contracts.problem import KeyReused, NotFound, Problem, StateConflict, Validation
 
 PATH = "/api/v1/dead-letters"
 READ, WRITE = "dead-letters:read", "dead-letters:write"
@@ -205,6 +205,8 @@ async def _one(
                 raise NotFound(detail) from refusal
             case 409:
                 raise StateConflict(detail) from refusal
+            case 422 if refusal.slug == KeyReused.slug:
+                raise KeyReused(detail) from refusal
             case 422:
                 errors = refusal.problem.get("errors", [])
                 raise Validation(detail, errors=errors) from refusal
