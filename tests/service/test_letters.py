@@ -219,6 +219,19 @@ async def test_what_cannot_be_edited_is_refused(broker, inventory):
     assert set((await states(inventory)).values()) == {"dead"}
 
 
+async def test_those_that_are_done_are_not_decided_anew(broker, inventory):
+    """Nor are open ones, where those that are done are asked for."""
+    order = cancelled(uuid4())
+    await plant(inventory, order)
+    await plant(inventory, order, 2, state="waiting")
+    before = await states(inventory)
+    for what in ("retry", "discard"):
+        body = {"key": order.key, "state": "done"}
+        answer = await ask(broker, "POST", f"/{what}", body, token=ROLE["admin"])
+        assert (answer.status, answer.json()["count"]) == (200, 0)
+    assert await states(inventory) == before
+
+
 async def test_many_are_retried_and_discarded_at_once(broker, inventory):
     orders = [uuid4() for _ in range(6)]
     ids = [f"inventory:{await plant(inventory, cancelled(order))}" for order in orders]

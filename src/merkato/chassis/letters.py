@@ -197,7 +197,7 @@ BELL = "set-aside"
 
 async def decide(tx: Tx, action: Action, wanted: Filter, who: str) -> list[UUID]:
     """Retry or discard open letters, BULK_MAX at most; gives their ids. A repeat is harmless."""
-    states = [wanted.state] if wanted.state in OPEN else [*OPEN]
+    states = [state for state in OPEN if wanted.state in (None, state)]
     filters = (states, wanted.ids, wanted.type, wanted.key, BULK_MAX)
     heard = [row["event_id"] for row in await tx.fetch(CHOSEN, *filters)]
     said = [row["event_id"] for row in await tx.fetch(CHOSEN_SAID, *filters)]
