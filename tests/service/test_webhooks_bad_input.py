@@ -14,7 +14,7 @@ from e2e.test_bad_input import is_problem
 from harness import answering
 from service.letters_desk import cancelled, made, plant
 from service.test_broker_log import ADMIN, stock
-from service.test_webhooks import webhooks_secret
+from service.test_webhooks_secrets import webhooks_secret
 from webhook_desk import PATH, ask, deliveries, logged, subscribe
 
 from merkato.broker.http.webhooks import Webhook
