@@ -208,7 +208,10 @@ async def test_what_does_not_fit_is_refused_whole_with_pointers(broker):
         event(1, time="yesterday"),
         event(1, time="2026-01-01T00:00:00"),
         event(1, UPPER="x"),
-        event(1, cursor="x"),
+        event(1, dataschema=""),
+        event(1, dataschema="no uri"),
+        event(1, dataschema="https://a.b/" + "x" * 2_000),
+        event(1, dataschema=5),
         event(1, extension={"a": 1}),
         event(1, datacontenttype="text/plain"),
         {k: v for k, v in event(1).items() if k != "data"},
@@ -231,6 +234,34 @@ async def test_what_does_not_fit_is_refused_whole_with_pointers(broker):
     keyless = await broker.request("POST", path, event(1), token=ADMIN, headers=STRUCTURED)
     assert keyless.json()["type"] == "/problems/idempotency-key-missing"
     assert await broker.said() == []
+
+
+async def test_what_is_read_from_a_log_can_be_published_again(broker):
+    await register(broker)
+    schema = "https://erp.example/schemas/counted.json?v=1"
+    ours = {"sequence": 5, "causationid": "a-cause", "cursor": "WzVd", "requestid": ""}
+    sent = event(1, subject="MUG", dataschema=schema, shelf="4", **ours)
+    assert (await publish(broker, STRUCTURED, sent)).status == 202
+    assert (await publish(broker, BATCH, [event(2)])).status == 202
+    binary = {
+        "ce-specversion": "1.0", "ce-id": "e-3", "ce-source": "/erp", "ce-cursor": "x",
+        "ce-type": "erp.stock_counted.v1", "ce-dataschema": schema, "ce-sequence": "1",
+    }  # fmt: skip
+    headers = {"content-type": "application/json"}
+    answer = await publish(broker, binary | headers, {"sku": "MUG", "counted": 3})
+    assert answer.status == 202
+    found = await logged(broker)
+    assert [one["dataschema"] for one in found] == [
+        schema, "/api/v1/topics/erp.stock_counted.v1", schema,
+    ]  # fmt: skip
+    assert found[0]["shelf"] == "4"
+    for name in ("sequence", "causationid", "requestid"):
+        assert name not in found[0]
+    assert len({one["cursor"] for one in found} - {"x", "WzVd"}) == 3
+    elsewhere = [one | {"source": "/elsewhere"} for one in found]
+    assert (await publish(broker, BATCH, elsewhere)).json() == {"accepted": 3, "duplicates": 0}
+    again = (await logged(broker))[-3:]
+    assert [one | {"cursor": ""} for one in again] == [one | {"cursor": ""} for one in elsewhere]
 
 
 async def test_extensions_have_a_size_and_the_largest_event_is_taken(broker):

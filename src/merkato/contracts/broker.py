@@ -24,6 +24,7 @@ class EventPublished(Event, frozen=True, kw_only=True):
     subject: str | None
     extensions: dict[str, str]  # further attributes of CloudEvents
     data: str  # JSON
+    dataschema: str | None = None  # the publisher's own; None: ours is shown
 
     @property
     def key(self) -> str:

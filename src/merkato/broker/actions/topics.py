@@ -61,6 +61,7 @@ async def publish(
             subject=one.subject,
             extensions=one.extensions,
             data=one.data,
+            dataschema=one.dataschema,
         )
         say(tx, said)
     return duplicates

@@ -12,12 +12,12 @@ from merkato.contracts.values import VISIBLE
 DATA_MAX_BYTES = 131_072
 EXTENSIONS_MAX_BYTES = 32_768  # as JSON, together; with data full of quotes the outbox takes it all
 ATTRIBUTE = re.compile(r"[a-z0-9]{1,20}\Z")  # names of attributes
-OURS = {"sequence", "causationid", "cursor", "requestid", "dataschema"}  # the log sets these
-KNOWN = {
-    "specversion", "id", "source", "type", "time", "subject", "datacontenttype", "data",
-    "data_base64",
-}  # fmt: skip
+OURS = {"sequence", "causationid", "cursor", "requestid"}  # said by the log; of others left out
+PLAIN = ("id", "source", "type", "time", "subject", "dataschema")  # taken as they are
+KNOWN = {*PLAIN, "specversion", "datacontenttype", "data", "data_base64"}
 Attribute = Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=VISIBLE)]
+URI = r"^[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+\Z"  # the characters of RFC 3986
+Uri = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000, pattern=URI)]
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,7 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
     type: Attribute
     time: datetime | None
     subject: Attribute | None
+    dataschema: Uri | None
     extensions: dict[str, str]
     data: str
     value: Any  # the data, decoded
@@ -53,9 +54,7 @@ def checked(attributes: dict[str, Any], media_type: Any, data: bytes | None, at:
         raise Validation.at(f"{at}/data", "Data are missing.")
     if len(data) > DATA_MAX_BYTES:
         raise Validation.at(f"{at}/data", f"Data have at most {DATA_MAX_BYTES} bytes.")
-    wanted = {
-        name: attributes.get(name) for name in ("id", "source", "type", "time", "subject")
-    } | {
+    wanted = {name: attributes.get(name) for name in PLAIN} | {
         "extensions": _extensions(attributes, at),
         "data": data.decode(errors="replace"),
         "value": None,
@@ -75,9 +74,9 @@ def _extensions(attributes: dict[str, Any], at: str) -> dict[str, str]:
     """Give the attributes that are not of CloudEvents itself, as texts. Raises Validation."""
     extensions, size = {}, 0
     for name, value in attributes.items():
-        if name in KNOWN or value is None:
+        if name in KNOWN or name in OURS or value is None:
             continue
-        if not ATTRIBUTE.match(name) or name in OURS or not isinstance(value, str | int):
+        if not ATTRIBUTE.match(name) or not isinstance(value, str | int):
             raise Validation.at(f"{at}/{name}", "Not an attribute of a CloudEvent.")
         extensions[name] = str(value).lower() if isinstance(value, bool) else str(value)
         size += len(msgspec.json.encode({name: extensions[name]}))

@@ -98,7 +98,7 @@ def published(event: EventPublished) -> str:
         envelope["subject"] = event.subject
     envelope |= {
         "datacontenttype": "application/json",
-        "dataschema": f"/api/v1/topics/{type_}",
+        "dataschema": event.dataschema or f"/api/v1/topics/{type_}",
         **event.extensions,
         "data": Raw(event.data.encode()),
     }

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from merkato.broker.domain.cloudevents import Attribute, CloudEvent, checked, decoded
+from merkato.broker.domain.cloudevents import Attribute, CloudEvent, Uri, checked, decoded
 from merkato.chassis.strict import UnsupportedMediaType
 from merkato.contracts.problem import Validation
 
@@ -18,7 +18,11 @@ BATCH_MAX = 100  # events in one request
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """A CloudEvent of a topic. `type` is the topic with its version; `data` fits its schema."""
+    """A CloudEvent of a topic. `type` is the topic with its version; `data` fits its schema.
+
+    Attributes of your own are kept. Those that the log says itself (`sequence`, `causationid`,
+    `cursor`, `requestid`) are taken and left out, so what was read from a log can be published.
+    """
 
     specversion: Literal["1.0"]
     id: Attribute  # unique together with `source`
@@ -27,6 +31,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     time: Annotated[datetime, msgspec.Meta(tz=True)] | UnsetType = UNSET
     subject: Attribute | UnsetType = UNSET  # the key of its order
     datacontenttype: Literal["application/json"] | UnsetType = UNSET
+    dataschema: Uri | UnsetType = UNSET  # shown as it is; without it the log names our schema
     data: Any
 
 
