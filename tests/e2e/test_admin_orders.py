@@ -11,7 +11,7 @@ from e2e.test_admin import at_work, bought
 from e2e.test_staff import linked
 from harness import eventually
 from receiver import receiving
-from service.test_letters import PLANT, cancelled, message_of
+from service.letters_desk import PLANT, cancelled, message_of
 from shopping import PASSWORD, card, new_key
 
 from merkato.chassis.ids import new_id

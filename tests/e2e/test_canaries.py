@@ -20,7 +20,7 @@ from e2e.test_events import Reader
 from e2e.test_personal_data import Canary, a_life
 from harness import eventually
 from receiver import receiving
-from service.test_letters import PLANT, cancelled, message_of
+from service.letters_desk import PLANT, cancelled, message_of
 from shopping import new_key
 
 from merkato.contracts.values import Contact
