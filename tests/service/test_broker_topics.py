@@ -301,3 +301,55 @@ def test_what_breaks_readers_or_publishers_is_a_difference():
     assert pointers({}) == [
         "/properties/counted", "/properties/sku", "/required/counted", "/required/sku", "/type",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "pointers"),
+    [
+        ({"const": 1}, {"const": True}, ["/const"]),
+        ({"const": [0]}, {"const": [False]}, ["/const"]),
+        ({"const": 1}, {"const": 1.0}, []),
+        ({"const": {"title": 1}}, {"const": {"title": 2}}, ["/const"]),
+        ({"enum": [0, "a"]}, {"enum": [False, "a"]}, ["/enum"]),
+        ({"enum": [{"a": 0}]}, {"enum": [{"a": False}]}, ["/enum"]),
+        ({"enum": [1]}, {"enum": [1.0]}, []),
+        ({"minimum": 1}, {"minimum": 1.0}, []),
+        ({"items": True}, {"items": False}, ["/items"]),
+        ({"properties": {"title": True}}, {"properties": {"title": False}}, ["/properties/title"]),
+        ({"properties": {"title": {}}}, {"properties": {}}, ["/properties/title"]),
+        ({"$defs": {"title": {"type": "string"}}}, {"$defs": {"title": {}}}, ["/$defs/title/type"]),
+        ({"$defs": {"$defs": {"const": 1}}}, {"$defs": {"$defs": {}}}, ["/$defs/$defs/const"]),
+        (
+            {"patternProperties": {"title": {"type": "string"}}},
+            {"patternProperties": {"title": {"type": "integer"}}},
+            ["/patternProperties/title/type"],
+        ),
+        ({}, {"patternProperties": {"title": {}}}, ["/patternProperties/title"]),
+        ({"patternProperties": {}}, {}, []),
+        (
+            {"dependentSchemas": {"default": {"required": ["a"]}}},
+            {"dependentSchemas": {}},
+            ["/dependentSchemas/default"],
+        ),
+        ({"dependentRequired": {"title": ["a"]}}, {}, ["/dependentRequired/title"]),
+        (
+            {"patternProperties": {"required": {"title": "x"}}},
+            {"patternProperties": {"required": {"title": "y"}}},
+            [],
+        ),
+    ],
+)
+def test_values_are_compared_as_json_and_names_are_no_words(before, now, pointers):
+    found = [one["pointer"] for one in topics.differences(before, now)]
+    assert found == [f"/schema{one}" for one in pointers]
+
+
+async def test_a_schema_that_only_python_takes_for_the_same_is_refused(broker):
+    assert (await register(broker, {"properties": {"a": {"const": 1}}})).status == 201
+    refused = await register(broker, {"properties": {"a": {"const": True}}})
+    assert (refused.status, refused.json()["type"]) == (409, "/problems/incompatible-schema")
+    words = {"properties": {"a": {"const": 1, "default": 1}}}
+    assert (await register(broker, words)).json()["versions"][0]["revision"] == 2
+    words = {"properties": {"a": {"const": 1, "default": True}}}
+    changed = (await register(broker, words)).json()["versions"][0]
+    assert (changed["revision"], changed["schema"]) == (3, words)

@@ -35,8 +35,8 @@ async def register(
             "Publishers or readers would break; register it as the next version.",
             differences=found[:100],
         )
-    if known["schema"] != schema or known["description"] != description:
-        revised = int(known["schema"] != schema)
+    revised = int(not topics.alike(known["schema"], schema))
+    if revised or known["description"] != description:
         await store.change(tx, name, version, description, schema, revised)
     return False
 

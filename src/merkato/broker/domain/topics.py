@@ -26,6 +26,8 @@ TELLING = {
     "deprecated",
     "$id",
 }
+GROWING = {"properties", "$defs", "definitions"}  # of names, new ones are no difference
+NAMED = {*GROWING, "patternProperties", "dependentSchemas", "dependentRequired"}
 HOUSE = {name.partition(".")[0] for name in EVERY} | {"merkato", "gateway", "storefront", "admin"}
 
 
@@ -169,28 +171,43 @@ def differences(before: Any, now: Any, place: str = "") -> list[dict[str, str]]:
     else is: publishers may send something, or readers find something, that they do not know.
     """
     if not isinstance(before, dict) or not isinstance(now, dict):
-        return [] if before == now else [_difference(place, "changed")]
+        return [] if alike(before, now) else [_difference(place, "changed")]
     found = []
     for word in sorted((before.keys() | now.keys()) - TELLING):
         at = f"{place}/{word}"
-        if word in ("properties", "$defs"):
-            found += _by_name(before.get(word, {}), now.get(word, {}), at)
+        if word in NAMED:
+            found += _by_name(before.get(word, {}), now.get(word, {}), at, word in GROWING)
         elif word == "required":
             found += _required(before.get(word, ()), now.get(word, ()), at)
         elif word not in now or word not in before:
             found.append(_difference(at, "removed" if word in before else "added"))
+        elif word == "const":
+            found += [] if alike(before[word], now[word]) else [_difference(at, "changed")]
         else:
             found += differences(before[word], now[word], at)
     return found
 
 
-def _by_name(before: Mapping[str, Any], now: Mapping[str, Any], at: str) -> list[dict[str, str]]:
+def alike(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same JSON: ``1`` and ``1.0`` are, ``1`` and ``true`` not."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return bool(one == other)
+
+
+def _by_name(
+    before: Mapping[str, Any], now: Mapping[str, Any], at: str, growing: bool
+) -> list[dict[str, str]]:
     found = []
-    for name in sorted(before):
-        if name in now:
+    for name in sorted(before.keys() | now.keys()):
+        if name in before and name in now:
             found += differences(before[name], now[name], f"{at}/{name}")
-        else:
-            found.append(_difference(f"{at}/{name}", "removed"))
+        elif name in before or not growing:
+            found.append(_difference(f"{at}/{name}", "removed" if name in before else "added"))
     return found
 
 
