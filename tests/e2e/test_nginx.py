@@ -41,8 +41,6 @@ from harness import eventually
 from shopping import new_key, removed
 
 from merkato.chassis.engines import ports
-from merkato.config import Config, Gateway
-from merkato.gateway.nginx import configuration
 
 TWICE = ("orders", "catalog")
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -216,38 +214,3 @@ async def test_a_killed_replica_costs_nothing_to_who_tries_once_more(shop):
     assert len(set(placed)) == len(placed) > 15  # one customer may have so many holds at a time
     for order in placed:
         await shop.until(order)
-
-
-async def test_an_address_of_version_6_counts_by_its_64(tmp_path):
-    front, nobody = ports.pick(), ports.pick()
-    settings = Gateway(
-        unlimited=(), trusted_proxies=("127.0.0.0/8",), address_per_s=0.02, address_burst=2
-    )
-    config = Config(here=("gateway",), port=nobody, gateway=settings)
-    await asyncio.to_thread(tmp_path.chmod, 0o711)
-    file = tmp_path / "nginx.conf"
-    file.write_text(configuration(config, {}, f"127.0.0.1:{front}", {}, str(tmp_path)))
-    process = await asyncio.create_subprocess_exec(NGINX, "-c", str(file), "-g", "daemon off;")
-    try:
-        async with aiohttp.ClientSession() as session:
-
-            async def ask(address):
-                headers = {"x-forwarded-for": address}
-                async with session.get(f"http://127.0.0.1:{front}/", headers=headers) as answer:
-                    return answer.status
-
-            async def starts():
-                with contextlib.suppress(aiohttp.ClientError):
-                    return await ask("198.51.100.1")
-
-            await eventually(starts)
-            for n in range(3):
-                assert await ask(f"2001:db8:a00:7::{n:x}") == 503
-            assert await ask("2001:db8:a00:7:ffff:ffff:ffff:ffff") == 429
-            assert await ask("2001:db8:a00:8::1") == 503
-            for one in ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"):
-                assert await ask(one) == 503
-            assert await ask("::ffff:192.0.2.1") == 429
-            assert await ask("::ffff:192.0.2.2") == 503
-    finally:
-        await ended(process)

@@ -39,17 +39,27 @@ class Rate(msgspec.Struct, frozen=True):
         """Give the time in which an empty bucket is full again."""
         return self.burst / self.per_s
 
+    @property
+    def policy(self) -> str:
+        """Say it as RateLimit-Policy does (IETF draft, RateLimit header fields)."""
+        return f'"{self.name}";q={self.burst};w={math.ceil(self.window_s)}'
+
+
+def rates(settings: Gateway) -> dict[str, Rate]:
+    """Give the limits by what they count."""
+    return {
+        "address": Rate("address", settings.address_per_s, settings.address_burst),
+        "principal": Rate("principal", settings.principal_per_s, settings.principal_burst),
+        "login": Rate("login", settings.login_per_s, settings.login_burst),
+    }
+
 
 class Limits:
     """The buckets of one gateway."""
 
     def __init__(self, settings: Gateway, tokens: Tokens) -> None:
         self._tokens = tokens
-        self._rates = {
-            "address": Rate("address", settings.address_per_s, settings.address_burst),
-            "principal": Rate("principal", settings.principal_per_s, settings.principal_burst),
-            "login": Rate("login", settings.login_per_s, settings.login_burst),
-        }
+        self._rates = rates(settings)
         self._full_at: dict[str, float] = {}
         self._untold: defaultdict[str, int] = defaultdict(int)
 
@@ -137,10 +147,9 @@ class Limits:
 
 
 def _told(rate: Rate, remaining: float) -> list[tuple[bytes, bytes]]:
-    """Say a limit and what is left of it (IETF draft, RateLimit header fields)."""
-    policy = f'"{rate.name}";q={rate.burst};w={math.ceil(rate.window_s)}'
+    """Say a limit and what is left of it."""
     left = f'"{rate.name}";r={int(remaining)};t={math.ceil((rate.burst - remaining) / rate.per_s)}'
-    return [(b"ratelimit-policy", policy.encode()), (b"ratelimit", left.encode())]
+    return [(b"ratelimit-policy", rate.policy.encode()), (b"ratelimit", left.encode())]
 
 
 def _network(address: str) -> bytes:

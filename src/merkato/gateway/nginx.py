@@ -4,6 +4,7 @@ Requests go straight to the service of their prefix. What is unusual goes to the
 answers it in its own words: crooked paths, routes for services only, documents and pages.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -11,11 +12,12 @@ from merkato.chassis import edge, http
 from merkato.chassis.allowance import BODY_MAX_BYTES, PARAMETER, STREAM, USUAL, Allowances
 from merkato.chassis.service import Service
 from merkato.chassis.web import FORM_MAX_BYTES
-from merkato.config import Config
+from merkato.config import Config, Gateway
 from merkato.contracts.problem import DependencyUnavailable, Malformed, Problem, UpstreamTimeout
 from merkato.contracts.problem import RateLimited as Limited
 from merkato.gateway import routing
-from merkato.gateway.headers import CLAIMS, HSTS, SAFE
+from merkato.gateway.headers import CLAIMS, HSTS, READABLE, SAFE, Fields
+from merkato.gateway.limits import rates
 
 WITH_BODY = ("POST", "PUT", "PATCH")
 REFUSALS: Mapping[int, type[Problem]] = {  # nginx's own answers, as it numbers them
@@ -23,6 +25,7 @@ REFUSALS: Mapping[int, type[Problem]] = {  # nginx's own answers, as it numbers 
     429: Limited, 494: edge.HeadersTooLarge, 502: DependencyUnavailable,
     503: DependencyUnavailable, 504: UpstreamTimeout,
 }  # fmt: skip
+ALWAYS = ("x-content-type-options", "referrer-policy")  # said of pages too, whatever they say
 HEAD = """\
 # Made by `merkato nginx`; do not edit. Check with: nginx -t -c <this file>
 worker_processes auto;
@@ -82,9 +85,25 @@ http {{
     }}
     map $known $caller {{ 1 ""; 0 $network; }}
     map "$request_method $uri" $logging_in {{ default ""; "~^POST /api/v1/auth/" $caller; }}
+    map $http_authorization $token {{
+        default $http_authorization;
+        "" $http_x_cart_token$http_x_order_token;
+    }}
+    map "$known $token" $principal {{  # the end of a token: of a signed one, its signature
+        default "";
+        "~^0 (?:.*(?=.{{86}}$))?(?<proof>.+)$" $proof;
+    }}
     limit_req_zone $caller zone=address:10m rate={address_rate};
+    limit_req_zone $principal zone=principal:16m rate={principal_rate};
     limit_req_zone $logging_in zone=login:10m rate={login_rate};
     limit_req_status 429;
+    map $logging_in $wait {{ default {login_wait}; "" {usual_wait}; }}
+    map "$known $upstream_http_ratelimit_policy,$logging_in" $allowance {{
+        default "";
+        "0 ," '{usual_policy}';
+        "~(?s)^0 ,." '{usual_policy}, {login_policy}';
+    }}
+{safe}
 {origins}
 """
 CROOKED = r"//|/\.{1,2}(?:[/;?]|$)|\\\\|%(?:25)*(?:2[ef]|5c|00)|%c[01]"
@@ -106,8 +125,8 @@ def configuration(
             dropped=_dropped(),
             crooked=CROOKED,
             unlimited=" ".join(f"{network} 1;" for network in settings.unlimited),
-            address_rate=_rate(settings.address_per_s),
-            login_rate=_rate(settings.login_per_s),
+            **_limits(settings),
+            safe=_safe(),
             origins=_origins(settings.cors_origins),
         )
     ]
@@ -126,13 +145,50 @@ def _dropped() -> str:
     return "\n".join(f'    proxy_set_header {name} "";' for name in names)
 
 
+def _limits(settings: Gateway) -> dict[str, str | int]:
+    """Give what the head says of limits: their rates, how they are told, how long to wait."""
+    address, principal, login = rates(settings).values()
+    usual_s = 1 / min(address.per_s, principal.per_s)
+    return {
+        "address_rate": _rate(address.per_s),
+        "principal_rate": _rate(principal.per_s),
+        "login_rate": _rate(login.per_s),
+        "usual_policy": f"{address.policy}, {principal.policy}",
+        "login_policy": login.policy,
+        "usual_wait": math.ceil(usual_s),
+        "login_wait": math.ceil(max(usual_s, 1 / login.per_s)),
+    }
+
+
 def _rate(per_s: float) -> str:
     return f"{int(per_s)}r/s" if per_s >= 1 else f"{max(1, int(per_s * 60))}r/m"
 
 
+def _safe() -> str:
+    """Map what a service does not say of itself; the gateway says it, and pages their own."""
+    return "\n".join(
+        f'    map "$proxy_host $upstream_http_{_variable(name)}" ${_variable(name)} {{\n'
+        f'        default ""; "~^gateway " ""; "~ $" "{value}";\n    }}'
+        for name, value in _texts(SAFE)
+        if name not in ALWAYS
+    )
+
+
+def _variable(name: str) -> str:
+    return name.replace("-", "_")
+
+
 def _origins(origins: Sequence[str]) -> str:
+    """Map what pages of other origins may do; the gateway answers for itself."""
     known = " ".join(f'"{origin}" $http_origin;' for origin in origins)
-    return f'    map $http_origin $allowed_origin {{ default ""; {known} }}'
+    return f"""\
+    map $http_origin $known_origin {{ default ""; {known} }}
+    map $proxy_host $allowed_origin {{ default $known_origin; gateway ""; }}
+    map $allowed_origin $readable {{ default "{READABLE.decode()}"; "" ""; }}
+    map $proxy_host $varies {{ default "{"Origin" if origins else ""}"; gateway ""; }}
+    map "$request_method $http_access_control_request_method" $preflight {{
+        default 0; "~^OPTIONS ." 1;
+    }}"""
 
 
 def _upstream(name: str, urls: Sequence[str]) -> str:
@@ -152,11 +208,13 @@ def _server(config: Config, services: Mapping[str, Service], listen: str) -> str
         *(f"        set_real_ip_from {one};" for one in settings.trusted_proxies),
         *(["        real_ip_header X-Forwarded-For;"] if settings.trusted_proxies else []),
         f"        limit_req zone=address burst={settings.address_burst} nodelay;",
+        f"        limit_req zone=principal burst={settings.principal_burst} nodelay;",
         f"        limit_req zone=login burst={settings.login_burst} nodelay;",
-        *_answers(config),
-        *_refusals(),
+        *(f"        {line}" for line in _answers(config)),
+        *_refusals(config),
         "        error_page 418 = @gateway;",
         "        if ($crooked) { return 418; }",
+        "        if ($preflight) { return 418; }",
         "        location @gateway { proxy_pass http://gateway; }",
         "        location / { proxy_pass http://gateway; }",
         "        location = /admin { proxy_pass http://gateway; }",  # else sent to /admin/
@@ -175,36 +233,42 @@ def _server(config: Config, services: Mapping[str, Service], listen: str) -> str
 
 def _answers(config: Config) -> list[str]:
     """Add to every answer what the gateway would; to pages only what they do not say."""
-    safe = {name.decode(): value.decode() for name, value in SAFE}
-    lines = []
-    for name in ("x-content-type-options", "referrer-policy"):
-        lines += [
-            f"        proxy_hide_header {name};",
-            f'        add_header {name} "{safe[name]}" always;',
-        ]
-    lines.append("        add_header Cache-Control $private always;")
-    lines.append("        add_header Access-Control-Allow-Origin $allowed_origin always;")
+    safe = _texts(SAFE)
+    said = {name: f'"{value}"' for name, value in safe if name in ALWAYS}
     if config.public_url.startswith("https://"):
-        lines.append("        proxy_hide_header strict-transport-security;")
-        lines.append(f'        add_header {HSTS[0].decode()} "{HSTS[1].decode()}" always;')
-    return lines
+        said |= {name: f'"{value}"' for name, value in _texts([HSTS])}
+    hidden = [f"proxy_hide_header {name};" for name in said]
+    said |= {name: f"${_variable(name)}" for name, _ in safe if name not in ALWAYS}
+    said |= {
+        "Cache-Control": "$private",
+        "RateLimit-Policy": "$allowance",
+        "Access-Control-Allow-Origin": "$allowed_origin",
+        "Access-Control-Expose-Headers": "$readable",
+        "Vary": "$varies",
+    }
+    return hidden + [f"add_header {name} {value} always;" for name, value in said.items()]
 
 
-def _refusals() -> list[str]:
-    lines = []
+def _texts(fields: Fields) -> list[tuple[str, str]]:
+    return [(name.decode(), value.decode()) for name, value in fields]
+
+
+def _refusals(config: Config) -> list[str]:
+    lines, said = [], " ".join(_answers(config))
     for code, kind in REFUSALS.items():
         body = (
             f'{{"type":"/problems/{kind.slug}","title":"{kind.title}","status":{kind.status},'
             '"detail":"","instance":"urn:request:$kept_request_id",'
             '"request_id":"$kept_request_id"}'
         )
-        retry = 'add_header Retry-After "2" always; ' if kind.status in (429, 503) else ""
+        wait = {429: "$wait", 503: "2"}.get(kind.status)
+        retry = f"add_header Retry-After {wait} always; " if wait else ""
         lines += [
             # not a named location: what nginx cannot read at all has no address
             f"        error_page {code} ={kind.status} /refused/{code};",
             f"        location = /refused/{code} {{ internal; "
             "default_type application/problem+json; "
-            f"add_header X-Request-Id $kept_request_id always; {retry}"
+            f"{said} add_header X-Request-Id $kept_request_id always; {retry}"
             f"return {kind.status} '{body}'; }}",
         ]
     return lines
