@@ -236,6 +236,30 @@ async def test_what_does_not_fit_is_refused_whole_with_pointers(broker):
     assert await broker.said() == []
 
 
+@pytest.mark.parametrize(
+    "one",
+    [
+        b'{%s,"data":{"sku":"M","counted":-5,"counted":1}}',
+        b'{%s,"data":{"sku":"M","counted":1,"c\\u006funted":1}}',
+        b'{%s,"data":{"sku":"M","counted":1,"more":[{"a":1,"a":1}]}}',
+        b'{%s,"source":"/b","data":{"sku":"M","counted":1}}',
+    ],
+)
+async def test_a_member_is_there_once_in_an_event_too(broker, one):
+    await register(broker)
+    body = one % b'"specversion":"1.0","id":"d","source":"/a","type":"erp.stock_counted.v1"'
+    for headers, sent in ((STRUCTURED, body), (BATCH, b"[" + body + b"]")):
+        refused = await publish(broker, headers, sent)
+        assert (refused.status, refused.json()["type"]) == (400, "/problems/malformed"), refused
+    binary = {
+        "ce-specversion": "1.0", "ce-id": "d", "ce-source": "/a",
+        "ce-type": "erp.stock_counted.v1", "content-type": "application/json",
+    }  # fmt: skip
+    twice = b'{"sku":"M","counted":-5,"counted":1}'
+    assert (await publish(broker, binary, twice)).status == 400
+    assert await broker.said() == []
+
+
 async def test_what_is_read_from_a_log_can_be_published_again(broker):
     await register(broker)
     schema = "https://erp.example/schemas/counted.json?v=1"

@@ -27,12 +27,20 @@ class StrictRequest(Request[Any, Any, Any]):
             except msgspec.ValidationError as error:
                 wrong = error
                 msgspec.json.decode(body)  # what is no JSON at all is told as that
-            _PAIRS.decode(body.decode())
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise Malformed("The body is not JSON.") from error
+        check_members(body)
         if wrong is not None:
             raise Validation.read(str(wrong)) from wrong
         return decoded
+
+
+def check_members(body: bytes) -> None:
+    """Raise Malformed for JSON with a member that is there twice, and for what is no JSON."""
+    try:
+        _PAIRS.decode(body.decode())
+    except (ValueError, RecursionError) as error:
+        raise Malformed("The body is not JSON.") from error
 
 
 def _unlike(pairs: list[tuple[str, Any]]) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from merkato.broker.domain.cloudevents import Attribute, CloudEvent, Uri, checked, decoded
-from merkato.chassis.strict import UnsupportedMediaType
+from merkato.chassis.strict import UnsupportedMediaType, check_members
 from merkato.contracts.problem import Validation
 
 STRUCTURED = "application/cloudevents+json"
@@ -51,14 +51,17 @@ def read(content_type: str, headers: Mapping[str, str], body: bytes) -> list[Clo
         parts = decoded(body, list[msgspec.Raw])
         if not 1 <= len(parts) <= BATCH_MAX:
             raise Validation.at("", f"A batch has 1 to {BATCH_MAX} events.")
-        return [_structured(bytes(one), f"/{n}") for n, one in enumerate(parts)]
-    if media_type == STRUCTURED:
-        return [_structured(body, "")]
-    if "ce-specversion" in headers or "ce-id" in headers or "ce-type" in headers:
-        return [_binary(media_type, headers, body)]
-    raise UnsupportedMediaType(
-        f"Send a CloudEvent: {STRUCTURED}, {BATCH}, or ce-… headers with a JSON body."
-    )
+        events = [_structured(bytes(one), f"/{n}") for n, one in enumerate(parts)]
+    elif media_type == STRUCTURED:
+        events = [_structured(body, "")]
+    elif "ce-specversion" in headers or "ce-id" in headers or "ce-type" in headers:
+        events = [_binary(media_type, headers, body)]
+    else:
+        raise UnsupportedMediaType(
+            f"Send a CloudEvent: {STRUCTURED}, {BATCH}, or ce-… headers with a JSON body."
+        )
+    check_members(body)  # of attributes and data
+    return events
 
 
 def _structured(body: bytes, place: str) -> CloudEvent:
