@@ -182,12 +182,24 @@ async def test_it_comes_as_lines_and_as_a_batch(broker):
     assert (await broker.request("GET", f"{EVENTS}/WzFd", token=ADMIN)).status == 404
 
 
-async def test_a_page_is_never_larger_than_its_limit_of_bytes(broker, monkeypatch):
+@pytest.mark.parametrize(
+    ("query", "n"),
+    [
+        ("", 60),
+        ("topic=inventory.stock_changed", 60),
+        ("key=MUG", 30),
+        ("key=MUG&topic=inventory.stock_changed", 30),
+        ("topic=inventory.stock_low", 0),
+    ],
+)
+async def test_a_page_is_never_larger_than_its_limit_of_bytes(broker, monkeypatch, query, n):
     monkeypatch.setattr("merkato.broker.store.log.PAGE_MAX_BYTES", 1_000)
     await broker.hear(*(stock(n) for n in range(30)))
-    page = await read(broker, "limit=30")
-    assert len(page.body) < 3_000
-    assert len(await walked(broker, "limit=30")) == 30
+    await broker.hear(*(stock(n, "CUP") for n in range(30)))
+    for limit in (30, 60, 100):
+        page = await read(broker, f"limit={limit}&{query}")
+        assert len(page.body) < 3_000
+        assert len(await walked(broker, f"limit={limit}&{query}")) == n
 
 
 async def test_only_who_may_reads_it(broker):

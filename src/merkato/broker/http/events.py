@@ -71,8 +71,9 @@ async def list_events(
     without either the log is read from its oldest event. `until` is the time at which to end, not
     included. Times are those at which events came into the log. Asked for
     ``application/x-ndjson``, there is an event per line; for
-    ``application/cloudevents-batch+json``, an array. A page of few topics may be short, or empty,
-    and still have a next one: follow `next_cursor`, or the header ``Next-Cursor``.
+    ``application/cloudevents-batch+json``, an array. A page of large events or of few
+    topics may be short, or empty, and still have a next one: follow `next_cursor`, or the header
+    ``Next-Cursor``.
     """
     form = accepted(request.headers.get("accept"))
     async with db.transaction(snapshot=True) as tx:

@@ -50,9 +50,14 @@ class Looked(msgspec.Struct, frozen=True):
         return Looked(rows, min(self.upto, position), self.more and self.upto < position)
 
 
+def _is_cut(rows: Sequence[Row], limit: int) -> bool:
+    """Tell whether the limit or the bytes ended a page."""
+    return bool(rows) and (rows[0]["n"] == limit or rows[0]["n"] > len(rows))
+
+
 PAGE = """
 select position, type, event, n from (
-    select position, type, event, count(*) over () as n,
+    select l.*, count(*) over () as n,
            sum(octet_length(event)) over (order by position) - octet_length(event) as bytes_before
       from (select position, type, event from log where position > $1 order by position limit $2) l
  ) page where bytes_before < $3 order by position
@@ -62,16 +67,18 @@ select position, type, event, n from (
 async def page(tx: Tx, after: int, limit: int) -> Looked:
     """Read on from a position: so many events, or as many as PAGE_MAX_BYTES hold, one at least."""
     rows = await tx.fetch(PAGE, after, limit, PAGE_MAX_BYTES)
-    if not rows:
-        return Looked(rows, after, more=False)
-    there = rows[0]["n"]
-    return Looked(rows, rows[-1]["position"], more=there == limit or there > len(rows))
+    return Looked(rows, rows[-1]["position"] if rows else after, more=_is_cut(rows, limit))
 
 
 OF_TYPES = """
-select position, type, event from (
-    select position, type, event from log where position > $1 order by position limit $4) scanned
- where type = any($2) order by position limit $3
+select position, type, event, n from (
+    select l.*, count(*) over () as n,
+           sum(octet_length(event)) over (order by position) - octet_length(event) as bytes_before
+      from (select position, type, event
+              from (select position, type, event from log
+                     where position > $1 order by position limit $4) scanned
+             where type = any($2) order by position limit $3) l
+ ) page where bytes_before < $5 order by position
 """
 SCANNED = """
 select coalesce(max(position), $1) as last, count(*) as n from (
@@ -80,31 +87,35 @@ select coalesce(max(position), $1) as last, count(*) as n from (
 
 
 async def page_of_types(tx: Tx, after: int, types: Sequence[str], limit: int) -> Looked:
-    """Read on from a position what is of these types, looking at SCAN_MAX events at most.
+    """Read on, as `page`, what is of these types, looking at SCAN_MAX events at most.
 
     Both statements must see one moment: call it in a snapshot.
     """
-    rows = await tx.fetch(OF_TYPES, after, types, limit, SCAN_MAX)
-    if len(rows) == limit:
+    rows = await tx.fetch(OF_TYPES, after, types, limit, SCAN_MAX, PAGE_MAX_BYTES)
+    if _is_cut(rows, limit):
         return Looked(rows, rows[-1]["position"], more=True)
     scanned: Any = await tx.fetchrow(SCANNED, after, SCAN_MAX)
     return Looked(rows, scanned["last"], more=scanned["n"] == SCAN_MAX)
 
 
 OF_KEY = """
-select position, type, event from log
- where hashtextextended(key, 0) = hashtextextended($2, 0) and key = $2
-   and position > $1 and ($3::text[] is null or type = any($3))
- order by position limit $4
+select position, type, event, n from (
+    select l.*, count(*) over () as n,
+           sum(octet_length(event)) over (order by position) - octet_length(event) as bytes_before
+      from (select position, type, event from log
+             where hashtextextended(key, 0) = hashtextextended($2, 0) and key = $2
+               and position > $1 and ($3::text[] is null or type = any($3))
+             order by position limit $4) l
+ ) page where bytes_before < $5 order by position
 """
 
 
 async def page_of_key(
     tx: Tx, after: int, key: str, types: Sequence[str] | None, limit: int
 ) -> Looked:
-    """Read on from a position what is about one key, in the order it happened."""
-    rows = await tx.fetch(OF_KEY, after, key, types, limit)
-    return Looked(rows, rows[-1]["position"] if rows else after, more=len(rows) == limit)
+    """Read on, as `page`, what is about one key, in the order it happened."""
+    rows = await tx.fetch(OF_KEY, after, key, types, limit, PAGE_MAX_BYTES)
+    return Looked(rows, rows[-1]["position"] if rows else after, more=_is_cut(rows, limit))
 
 
 ONE = "select position, type, event from log where position = $1"
