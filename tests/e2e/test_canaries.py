@@ -18,11 +18,14 @@ import shopping
 from e2e.test_buying import guest_cart
 from e2e.test_events import Reader
 from e2e.test_personal_data import Canary, a_life
+from e2e.test_staff import linked
 from harness import eventually
 from receiver import receiving
 from service.letters_desk import PLANT, cancelled, message_of
-from shopping import new_key
+from shopping import PASSWORD, card, new_key
 
+from merkato import topology
+from merkato.config import SERVICES, Config
 from merkato.contracts.values import Contact
 
 
@@ -33,6 +36,15 @@ async def shop():
     async with shopping.open_shop(folder, log_level="debug") as running:
         yield running
     shopping.removed(folder)
+
+
+# Hidden fields whose value is a secret that the shop makes itself.
+MADE_BY_US = {("payments.payment_action_required.v1", "url")}
+# Hidden fields, by name, that need not be found said with a canary; with the reason.
+NO_CANARY = {
+    "locale": "one of the shop's languages, which stands everywhere",
+    "payment_token": "blanked once it was used, so seldom found said; planted as a card",
+}
 
 
 class Planted:
@@ -63,6 +75,11 @@ async def planted(shop):
     secrets["refresh token"] = pair["refresh_token"]
     again = await shop.ok("POST", "/api/v1/auth/token/refresh", refreshed)
     secrets["second refresh token"] = again["refresh_token"]
+    third = {"refresh_token": again["refresh_token"]}
+    third = await shop.ok("POST", "/api/v1/auth/token/refresh", third)
+    secrets["third refresh token"] = third["refresh_token"]
+    assert (await shop("POST", "/api/v1/auth/token/refresh", refreshed)).status == 401
+    await shop.ok("POST", "/api/v1/auth/register", who | {"name": canary.word})
     password = {"password": secrets["password"]}
     factor = await shop("POST", "/api/v1/me/totp", password, token=pair["access_token"])
     if factor.status < 300:
@@ -80,11 +97,68 @@ async def planted(shop):
     secrets["cart's token"], secrets["order's token"] = cart, placed["token"]
     await shop.until(placed["id"])
     await shop("GET", f"/api/v1/orders/{placed['id']}", order=placed["token"])
-    kept = shop.engines.secrets
-    secrets |= {f"{name}'s password for the database": word for name, word in kept.postgres.items()}
-    secrets |= {f"{name}'s password for the bus": word for name, word in kept.nats.items()}
-    secrets |= {f"{name}'s signing key": key["d"] for name, key in kept.signing.items()}
+    secrets["card"] = f"pm_standin_decline_once_{uuid4().hex}"
+    body = canary.order(shop, sku, card(secrets["card"]))
+    assert (await shop.place(body, token=token)).status == 202
+    await live_on(shop, canary, token, orders[0]["id"])
+    secrets |= of_installation(shop.engines.secrets)
     return all_of, orders
+
+
+def of_installation(kept):
+    """Name everything secret of an installation."""
+    found = {}
+    for name, value in msgspec.structs.asdict(kept).items():
+        for whose, word in value.items() if isinstance(value, dict) else [("shop", value)]:
+            secret = word["d"] if name == "signing" else word
+            assert len(secret) > 15, f"{name} of {whose} is no secret that could be found"
+            found[f"{name} of {whose}"] = secret
+    return found
+
+
+async def live_on(shop, canary, token, order_id):
+    """Do what makes the events that a life and its orders did not say."""
+
+    async def post(path, body=None, who=None):
+        more = {"token": who or shop.admin, "key": new_key()}
+        return await shop.ok("POST", f"/api/v1/{path}", body or {}, **more)
+
+    shipments = (await shop.order(order_id))["shipments"]
+    await post(f"shipments/{shipments[0]['id']}/delivery")
+    back = {"lines": [{"line_no": 1, "quantity": 1}], "note": canary.word}
+    asked = await post(f"orders/{order_id}/returns", back, token)
+    await post(f"returns/{asked['id']}/rejection", {"reason": f"It smells of {canary.word}."})
+    goodwill = {"amount_minor": 1, "reason": f"For {canary.word}, who was patient."}
+    await post(f"orders/{order_id}/credits", goodwill)
+    me = await shop("GET", "/api/v1/me", token=shop.admin)
+    tag = {"if-match": me.headers["etag"]}
+    await shop.ok("PATCH", "/api/v1/me", {"name": canary.word}, token=shop.admin, headers=tag)
+    invited = {"email": f"{canary.word}-3@example.org", "role": "fulfilment"}
+    await post("invitations", invited)
+    moved = {"email": f"{canary.word}-4@example.org", "password": PASSWORD}
+    await shop.ok("POST", "/api/v1/me/email", moved, token=token)
+    link = {"token": await linked(shop, moved["email"], "verify-email")}
+    await shop.ok("POST", "/api/v1/auth/email/verify", link)
+
+
+def hidden_fields():
+    """List (event type, field) of all personal and secret fields of the code."""
+    services = topology.services(Config(here=("gateway",))).values()
+    return {(event.type, field) for one in services for event in one.says
+            for field in event.hidden_fields()}  # fmt: skip
+
+
+async def said_of(shop, planted):
+    """List the hidden fields that were said with a canary; what we made ourselves becomes one."""
+    sung = set()
+    for service in SERVICES:
+        for row in await shop.sql(service, "select type, hidden from outbox where hidden <> '{}'"):
+            for field, value in msgspec.json.decode(row["hidden"]).items():
+                if (row["type"], field) in MADE_BY_US and value:
+                    planted.secrets[f"{field} of {row['type']}"] = value
+                if value and planted.found_in(msgspec.json.encode(value).decode()):
+                    sung.add((row["type"], field))
+    return sung
 
 
 async def mailed_links(shop, planted):
@@ -140,6 +214,9 @@ async def test_no_canary_sings_in_the_open(shop):
         all_of.secrets["webhook's secret"] = made["secret"]
         await mailed_links(shop, all_of)
         letter = await dead_letter(shop, all_of)
+        sung, hidden = await said_of(shop, all_of), hidden_fields()
+        assert {one for one in hidden - sung if one[1] not in NO_CANARY} == set()
+        assert NO_CANARY.keys() <= {field for _, field in hidden}
         for asked in ("orders?email", "users?q", "notifications?recipient", "nothing?token"):
             answer = await shop("GET", f"/api/v1/{asked}={all_of.canary.email}", token=shop.admin)
             assert answer.status < 500
@@ -172,6 +249,8 @@ async def test_no_canary_sings_in_the_open(shop):
         assert str(order["id"]) in streamed
     assert letter in places["dead letters"]
     assert "merkato_request_seconds" in places["metrics"]
+    only_public(msgspec.json.decode(body) for _, body in receiver.got)
+    only_public(reader.events)
     files = [*shop.home.glob("logs/*"), *shop.home.glob("run/*.log")]
     assert {"shop.log", "postgres.log", "nats.log", "outside.log"} <= {one.name for one in files}
     places |= {f"log file {one.name}": one.read_text("utf-8", "replace") for one in files}
@@ -188,6 +267,17 @@ TOLD = """
 select (select count(*) from log) as logged,
        (select count(*) from deliveries where state = 'pending') as waiting
 """
+
+
+def only_public(events):
+    """Check that events show no field that their contract does not make public."""
+    services = topology.services(Config(here=("gateway",))).values()
+    public = {event.type: set(event.public) for one in services for event in one.says}
+    shown = {}
+    for event in events:
+        shown.setdefault(event["type"], set()).update(event["data"])
+    assert len(shown) > 15
+    assert {name: more for name, data in shown.items() if (more := data - public[name])} == {}
 
 
 async def opened(shop, letter):

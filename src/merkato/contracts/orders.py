@@ -197,11 +197,11 @@ class ReturnRejected(_AfterSale, frozen=True, kw_only=True):
     """A return was refused; its goods stay with the customer, or go to them again."""
 
     type: ClassVar[str] = "orders.return_rejected.v1"
-    public: ClassVar[tuple[str, ...]] = (*ABOUT, "return_id", "lines", "reason")
+    public: ClassVar[tuple[str, ...]] = (*ABOUT, "return_id", "lines")
 
     return_id: UUID
     lines: tuple[Pieces, ...]
-    reason: str  # in the words of staff, for the customer
+    reason: Personal[str]  # in the words of staff, for the customer
 
 
 class OrderCredited(_AfterSale, frozen=True, kw_only=True):
@@ -213,7 +213,7 @@ class OrderCredited(_AfterSale, frozen=True, kw_only=True):
 
     type: ClassVar[str] = "orders.order_credited.v1"
     public: ClassVar[tuple[str, ...]] = (
-        *ABOUT, "credit_id", "kind", "amount_minor", "lines", "return_id", "reason",
+        *ABOUT, "credit_id", "kind", "amount_minor", "lines", "return_id",
         "credited_minor", "complete",
     )  # fmt: skip
 
@@ -222,7 +222,7 @@ class OrderCredited(_AfterSale, frozen=True, kw_only=True):
     amount_minor: int  # the sum of `lines`; 0 when what is not wanted had cost nothing
     lines: tuple[CreditLine, ...]
     return_id: UUID | None = None
-    reason: str | None = None  # in the words of staff, for the customer
+    reason: Personal[str | None] = None  # in the words of staff, for the customer
     credited_minor: int  # of the order, with this one
     complete: bool  # nothing more is to be shipped
 

@@ -23,6 +23,7 @@ from merkato.chassis.http import (
 from merkato.chassis.idempotency import Answer, answer, once, parse_key
 from merkato.chassis.tokens import Caller
 from merkato.chassis.trail import note
+from merkato.contracts.event import Personal
 from merkato.contracts.problem import Validation
 from merkato.contracts.values import AMOUNT_MAX, Line
 from merkato.orders.actions import credits as actions
@@ -45,7 +46,7 @@ class Credit(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     amount_minor: Amount | None = None
     lines: Annotated[tuple[MoneyWish, ...], msgspec.Meta(min_length=1, max_length=2_000)] = ()
     shipping_minor: Amount | None = None
-    reason: Line | None = None
+    reason: Personal[Line | None] = None
 
 
 @post("/api/v1/orders/{order_id:uuid}/credits", policy=staff("orders:credit"), answers=CreditView)
