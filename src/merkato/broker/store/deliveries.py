@@ -15,10 +15,12 @@ LEASE = timedelta(seconds=30)  # of a try that has begun; above what one may tak
 # nothing else is looked at.
 READY = """
 select s.id, s.url, s.ordered, s.failures,
-       array(select o.secret
-               from unnest(array[s.secret, s.old_secret] || s.older_secrets,
-                           array['infinity', s.old_secret_until] || s.older_until) o(secret, until)
-              where o.until > now()) as secrets
+       case when s.old_secret is null then array[s.secret]
+            else array(select o.secret
+                         from unnest(array[s.secret, s.old_secret] || s.older_secrets,
+                                     array['infinity', s.old_secret_until] || s.older_until)
+                              o(secret, until)
+                        where o.until > now()) end as secrets
   from subscriptions s
  where case when s.state = 'active'
              and (s.open_until is null or s.open_until <= clock_timestamp())
