@@ -37,11 +37,11 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
 def decoded(body: bytes, form: Any) -> Any:
     """Decode JSON. Raises Malformed, and Validation for another form."""
     try:
-        try:
-            return msgspec.json.decode(body, type=form)
-        except msgspec.ValidationError as error:
-            msgspec.json.decode(body)  # what is no JSON at all is told as that
-            raise Validation.at("", str(error)) from error
+        return msgspec.json.decode(body, type=form)
+    except msgspec.ValidationError as error:
+        if form is not Any:
+            decoded(body, Any)  # what is no JSON at all is told as that
+        raise Validation.at("", str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed("The body is not JSON.") from error
 
