@@ -205,7 +205,7 @@ with chosen as (
     select id, position from deliveries
      where subscription_id = $1 and position > 0
        and case when $2::text is null then state <> 'pending' else state = $2 end
-       and ($3::bigint is null or position >= $3) and ($4::bigint is null or position < $4)
+       and ($3::bigint is null or position > $3) and ($4::bigint is null or position <= $4)
      order by position limit $5 for update skip locked
 )
 update deliveries
