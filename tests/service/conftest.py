@@ -1,10 +1,11 @@
-"""What tests of webhooks and of payments share; whoever means another by a name has their own."""
+"""What tests of webhooks, letters and payments share; who means another by a name has their own."""
 
 import harness
 import pytest
 import pytest_asyncio
 import webhook_desk
 from receiver import receiving
+from service.letters_desk import made
 from service.payments_desk import opened, processor
 
 
@@ -12,6 +13,13 @@ from service.payments_desk import opened, processor
 async def broker(new_database):
     """The broker alone, with a key for the secrets of its webhooks."""
     async with harness.alone(webhook_desk.service(), new_database) as alone:
+        yield alone
+
+
+@pytest.fixture
+async def inventory(new_database):
+    """Inventory alone: a service that keeps dead letters."""
+    async with harness.alone(made("inventory"), new_database) as alone:
         yield alone
 
 

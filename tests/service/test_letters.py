@@ -13,18 +13,11 @@ from service.letters_desk import (
     cancelled,
     heard,
     listed,
-    made,
     plant,
     states,
 )
 
 from merkato.contracts.trail import ActionNoted
-
-
-@pytest.fixture
-async def inventory(new_database):
-    async with harness.alone(made("inventory"), new_database) as alone:
-        yield alone
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 from uuid import uuid4
 
-import harness
 import pytest
 from harness import answering
 from service.letters_desk import CANARY, ROLE, ask, asking, cancelled, heard, listed, made, plant
@@ -14,12 +13,6 @@ from merkato.chassis.telemetry import metrics
 from merkato.contracts.broker import DeadLetterAppeared
 from merkato.contracts.inventory import StockLow
 from merkato.contracts.trail import ActionNoted
-
-
-@pytest.fixture
-async def inventory(new_database):
-    async with harness.alone(made("inventory"), new_database) as alone:
-        yield alone
 
 
 @pytest.fixture
