@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from merkato.admin.service import web as admin
 from merkato.broker.service import service as broker
 from merkato.catalog.service import service as catalog
-from merkato.chassis import counts, failpoints, telemetry
+from merkato.chassis import counts, failpoints, load, telemetry
 from merkato.chassis.ask import App
 from merkato.chassis.remote import remote
 from merkato.chassis.service import Place, Service, running
@@ -61,8 +61,8 @@ async def started(config: Config) -> AsyncIterator[App]:
             if name in every:
                 here = running(every[name], _place(config, name, apps))
                 apps[name] = await stack.enter_async_context(here)
-        lag = asyncio.create_task(telemetry.watch_loop())
-        stack.callback(lag.cancel)
+        watch = asyncio.create_task(load.watch_load())
+        stack.callback(watch.cancel)
         for name in config.here:
             if name in WEBS:
                 apps[name] = _pages(config, name, apps)

@@ -12,8 +12,8 @@ from merkato.catalog.store import products as store
 from merkato.catalog.store.imports import Task
 from merkato.chassis import outbox
 from merkato.chassis.db import Database, Tx, house_is_down
+from merkato.chassis.load import give_way
 from merkato.chassis.service import Resources
-from merkato.chassis.telemetry import give_way
 from merkato.contracts.problem import Problem
 
 log = structlog.get_logger()

@@ -14,7 +14,8 @@ from merkato.chassis.allowance import STREAM, USUAL, Allowance, Allowances
 from merkato.chassis.ask import INSIDE, App
 from merkato.chassis.http import MethodNotAllowed, problem_body
 from merkato.chassis.ids import new_id
-from merkato.chassis.telemetry import REQUESTS, Load, metrics
+from merkato.chassis.load import Load
+from merkato.chassis.telemetry import REQUESTS, metrics
 from merkato.contracts.problem import Malformed, Problem, UpstreamTimeout, Validation
 
 log = structlog.get_logger()
@@ -96,6 +97,7 @@ def edge(
             await _guarded(app, scope, receive, sending, allowance)
         finally:
             Load.in_flight -= 1
+            Load.waited_s += time.perf_counter() - began
         labels = (service, scope["method"], scope.get("path_template") or "unknown", status)
         if labels not in measures:
             measures[labels] = REQUESTS.labels(*labels)

@@ -19,7 +19,8 @@ from merkato.chassis.db import Database, Row, Tx, house_is_down, timed_out
 from merkato.chassis.ear import Ear, Incoming, hearing
 from merkato.chassis.failpoints import reach
 from merkato.chassis.ids import first_id
-from merkato.chassis.telemetry import HEARD, SET_ASIDE, pause_since
+from merkato.chassis.load import in_turn, pause_since
+from merkato.chassis.telemetry import HEARD, SET_ASIDE
 from merkato.contracts.event import Event
 from merkato.contracts.problem import Problem
 
@@ -117,7 +118,8 @@ class Inbox:
         pause, slow = 0.1, 0
         while True:
             try:
-                return await self.receive(batch, apart=slow >= SLOW_MAX)
+                async with in_turn():
+                    return await self.receive(batch, apart=slow >= SLOW_MAX)
             except Exception as error:
                 if not house_is_down(error):
                     log.exception("a batch could not even be set aside", service=self.service)

@@ -18,7 +18,8 @@ from merkato.chassis.bus import Bus, Lost, Message, Refused
 from merkato.chassis.db import Database, Row, Tx
 from merkato.chassis.failpoints import reach
 from merkato.chassis.ids import new_id
-from merkato.chassis.telemetry import RELAYED, pause_since
+from merkato.chassis.load import in_turn, pause_since
+from merkato.chassis.telemetry import RELAYED
 from merkato.contracts.event import Event
 
 log = structlog.get_logger()
@@ -199,7 +200,9 @@ async def relay_forever(db: Database, bus: Bus, source: str) -> None:
                 checked = (connections, now)
             bell.clear()
             began = loop.time()
-            if await relay_once(db, bus, source):
+            async with in_turn():
+                carried = await relay_once(db, bus, source)
+            if carried:
                 await pause_since(began)
                 continue
         except (Lost, Refused) as error:

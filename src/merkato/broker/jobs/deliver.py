@@ -27,8 +27,9 @@ from merkato.chassis.batch import Batch
 from merkato.chassis.db import Row
 from merkato.chassis.failpoints import reach
 from merkato.chassis.http import encode_cursor
+from merkato.chassis.load import a_moment, in_turn
 from merkato.chassis.service import Resources
-from merkato.chassis.telemetry import DELIVERIES, PATIENCE_S, a_moment
+from merkato.chassis.telemetry import DELIVERIES
 from merkato.chassis.vault import Vault
 
 log = structlog.get_logger()
@@ -40,7 +41,8 @@ PROBES = 1  # the same, while its breaker is about to close or open
 LOOK_S = 0.5  # retries that fall due are seen so soon
 LEAST_S = 0.05  # between two claims: what falls due meanwhile goes together …
 SETTLE_S = 0.1  # … and between two settlements
-APART_S = 0.002  # a send's patience with requests, where more is due than can be under way
+PATIENCE_S = 0.02  # a send's with requests, and …
+PATIENCE_ALL_S = 0.2  # … that of all sends of a claim together
 TYPE = "application/cloudevents+json; charset=utf-8"
 
 
@@ -63,19 +65,19 @@ class Dispatcher:
         async with self._post.opened(), asyncio.TaskGroup() as tasks:
             with self._db.listening(WEBHOOKS, self._free) as bell:
                 while True:
-                    await a_moment()
                     bell.clear()
                     try:
-                        claimed = await self._claim()
+                        async with in_turn():
+                            claimed = await self._claim()
                     except Exception as error:  # what is under way goes on
                         log.warning("nothing could be claimed", error=repr(error))
                         claimed = []
-                    behind = self._is_behind(claimed)
+                    patience_s = min(PATIENCE_S, PATIENCE_ALL_S / max(1, len(claimed)))
                     for outgoing, endpoint in claimed:
                         self._under_way[endpoint["id"]] += 1
                         tasks.create_task(self._deliver(outgoing, endpoint))
                         await asyncio.sleep(0)
-                        await a_moment(APART_S if behind else PATIENCE_S)
+                        await a_moment(patience_s)
                     await asyncio.sleep(LEAST_S)
                     if not claimed:
                         with suppress(TimeoutError):
@@ -105,11 +107,6 @@ class Dispatcher:
             )
         reach("webhook-claimed")
         return [(one, endpoints[one.subscription_id]) for one in claimed]
-
-    def _is_behind(self, claimed: Sequence[tuple[Outgoing, Row]]) -> bool:
-        """Tell whether more is due than can be under way, at all or to one endpoint."""
-        most = max(Counter(one.subscription_id for one, _ in claimed).values(), default=0)
-        return most >= PER_ENDPOINT or self._under_way.total() + len(claimed) >= self._most
 
     def _slots(self, endpoint: Row) -> int:
         most = PER_ENDPOINT
@@ -158,8 +155,7 @@ class Dispatcher:
         return await self._post.send(endpoint["url"], headers, body)
 
     async def _settle(self, verdicts: Sequence[Verdict]) -> list[None]:
-        await a_moment()
-        async with self._db.transaction() as tx:
+        async with in_turn(), self._db.transaction() as tx:
             await actions.settle(tx, verdicts, datetime.now(UTC))
         await asyncio.sleep(SETTLE_S)
         return [None] * len(verdicts)

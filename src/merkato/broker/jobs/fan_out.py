@@ -6,8 +6,8 @@ import time
 from merkato.broker.actions.webhooks import WEBHOOKS
 from merkato.broker.store import log
 from merkato.broker.store import webhooks as store
+from merkato.chassis.load import in_turn
 from merkato.chassis.service import Resources
-from merkato.chassis.telemetry import a_moment
 
 PAGE = 200  # events looked at for each endpoint in one turn
 WAITING_MAX = 5_000  # deliveries that wait for one endpoint; the log keeps the rest
@@ -21,11 +21,12 @@ async def fan_out(resources: Resources) -> int:
         head = await log.head(tx)
         if not await store.is_behind(tx, head):
             return 0
-    await a_moment()
-    began = time.monotonic()
-    async with resources.db.transaction() as tx:
-        moved, made = await store.fan_out(tx, head, WAITING_MAX, PAGE)
-        if made:
-            tx.wake(WEBHOOKS)
-    await asyncio.sleep(max(PACE_S, REST * (time.monotonic() - began)))
+    async with in_turn():
+        began = time.monotonic()
+        async with resources.db.transaction() as tx:
+            moved, made = await store.fan_out(tx, head, WAITING_MAX, PAGE)
+            if made:
+                tx.wake(WEBHOOKS)
+        took = time.monotonic() - began
+    await asyncio.sleep(max(PACE_S, REST * took))
     return moved

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import structlog
 from jinja2 import TemplateError
 
+from merkato.chassis.load import give_way
 from merkato.chassis.service import Resources
-from merkato.chassis.telemetry import give_way
 from merkato.notifications.actions import messages as actions
 from merkato.notifications.actions import texts as refreshed
 from merkato.notifications.domain.messages import Message, Verdict

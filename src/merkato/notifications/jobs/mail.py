@@ -16,8 +16,8 @@ from jinja2 import TemplateError
 
 from merkato.chassis.ask import Asks, Refusal
 from merkato.chassis.failpoints import reach
+from merkato.chassis.load import give_way
 from merkato.chassis.service import Resources
-from merkato.chassis.telemetry import give_way
 from merkato.contracts.orders import OrdersAsked, OrderTokens
 from merkato.contracts.problem import DependencyUnavailable, Problem, UpstreamTimeout
 from merkato.contracts.users import Link
