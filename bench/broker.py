@@ -293,8 +293,8 @@ async def burst(bench: Bench) -> None:
         f"{sum(one.copies for one in healthy)} copies); meanwhile {statuses.total():,} orders at "
         f"{ORDERS_PER_S:.0f}/s: {refused} refused {dict(statuses)}, p99 {p99_ms(took):.0f} ms"
     )
-    few = min(one.ids for one in healthy)
-    bench.floor(f"burst of {BURST:,} worked off", f"{few:,} at the last one", few == BURST)
+    fewest = min(one.ids for one in healthy)
+    bench.floor(f"burst of {BURST:,} worked off", f"{fewest:,} at the last one", fewest == BURST)
     bench.floor("no checkout refused meanwhile", f"{refused} of {statuses.total():,}", refused == 0)
     await bench.explained("burst", ids, BURST)
     await bench.unsubscribed(ids)

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
 import pytest
+from harness import eventually
 
 from merkato.chassis import load
 from merkato.chassis.load import Load, in_turn
-from tests.harness import eventually
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from merkato.chassis.telemetry import LOOP_LAG
 
 PERIOD_S = 0.5  # over which load is measured
-WAITING_BUSY = 8  # requests that wait at once, from which on a process is busy
+WAITING_BUSY = 8  # requests that wait at once, counted at each door here: above it, busy
 TURNS = 2  # batches under way at once in a process that has room
 TURN_S = 0.2  # how long a batch waits for its turn, and …
 MOMENT_S = 0.01  # … for a moment without requests …
