@@ -175,7 +175,7 @@ def own_addresses():
             found.add(probe.getsockname()[0])
         except OSError:
             pass
-    return [one for one in found if forbidden(ip_address(one))]
+    return [one for one in sorted(found) if forbidden(ip_address(one))]
 
 
 @pytest.mark.parametrize("host", own_addresses())
