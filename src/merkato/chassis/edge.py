@@ -96,12 +96,13 @@ def edge(
             allowance = allowances.of(scope["method"], scope["path"])
             await _guarded(app, scope, receive, sending, allowance)
         finally:
+            took = time.perf_counter() - began
             Load.in_flight -= 1
-            Load.waited_s += time.perf_counter() - began
+            Load.waited_s += took
         labels = (service, scope["method"], scope.get("path_template") or "unknown", status)
         if labels not in measures:
             measures[labels] = REQUESTS.labels(*labels)
-        measures[labels].observe(time.perf_counter() - began)
+        measures[labels].observe(took)
 
     return outermost
 
