@@ -8,8 +8,12 @@ import signal
 from contextlib import asynccontextmanager
 
 import aiohttp
+import nats
 from harness import eventually
 from shopping import load, whose
+
+from merkato.chassis.bus import STREAM
+from merkato.config import SERVICES
 
 HEAL_S = 60.0  # after a fault everything is well again within this
 
@@ -29,6 +33,29 @@ async def ready(shop, *, seconds=HEAL_S):
             return False
 
     await eventually(says_so, seconds=seconds, pause=0.1)
+
+
+async def settled(shop):
+    """Wait until nothing is left to be done: nothing to say, hear, send, or tell by the clock."""
+
+    async def nothing_waits():
+        last, unheard = await on_the_bus(shop)
+        left = [await shop.sql(service, query) for service, query in LEFT_TO_DO]
+        return not unheard and not any(left) and (last, 0) == await on_the_bus(shop)
+
+    await eventually(nothing_waits, seconds=90)
+
+
+async def on_the_bus(shop):
+    """(the last event's place in the stream, how many are still to be heard by somebody)"""
+    client = await nats.connect(shop.engines.nats_url)
+    try:
+        stream = client.jetstream()
+        last = (await stream.stream_info(STREAM)).state.last_seq
+        consumers = await stream.consumers_info(STREAM)
+        return last, sum(one.num_pending + one.num_ack_pending for one in consumers)
+    finally:
+        await client.close()
 
 
 @asynccontextmanager
@@ -140,4 +167,12 @@ class _Told(list):
         return False
 
 
+LEFT_TO_DO = [
+    *((name, "select from outbox where published_at is null") for name in SERVICES),
+    ("notifications", "select from due"),
+    (
+        "inventory",
+        "select from stock where location = 'main' and said is distinct from on_hand - reserved",
+    ),
+]
 STANDING = "select id, status from orders where id = any($1::uuid[]) and status <> 'confirmed'"

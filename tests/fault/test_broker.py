@@ -4,7 +4,7 @@ import asyncio
 
 import nats
 import pytest
-from breaking import buying, healed
+from breaking import buying, healed, on_the_bus
 from harness import eventually
 from shopping import load
 
@@ -55,12 +55,7 @@ async def test_every_event_again_changes_nothing(shop):
     assert published > 3 * len(sent)
 
     async def all_heard():
-        client = await nats.connect(shop.engines.nats_url)
-        try:
-            consumers = await client.jetstream().consumers_info(STREAM)
-        finally:
-            await client.close()
-        return all(one.num_pending == one.num_ack_pending == 0 for one in consumers)
+        return (await on_the_bus(shop))[1] == 0
 
     await eventually(all_heard, seconds=60)
     assert await counts(shop) == before

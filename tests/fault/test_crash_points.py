@@ -7,7 +7,7 @@ import asyncio
 
 import aiohttp
 import pytest
-from breaking import disarm, healed, ready
+from breaking import disarm, healed, ready, settled
 from harness import eventually
 from shopping import card, new_key
 
@@ -34,26 +34,12 @@ AT_THE_PROCESSOR = ["payments-asked", "payments-answered"]
 
 
 async def armed(shop, place):
-    """Start the shop so that its process dies at `place`; gives the process."""
+    """Start the shop so that its process dies at `place`, which nothing reaches by itself."""
     await settled(shop)
     await shop.down()
     await shop.up(failpoints={place: "kill"})
     disarm(shop)
     return shop.pid("orders")
-
-
-async def settled(shop):
-    """Wait until nothing is left to be done that might reach the place by itself."""
-
-    async def nothing_waits():
-        unpublished = [
-            await shop.sql(name, "select from outbox where published_at is null")
-            for name in ("users", "catalog", "inventory", "orders", "payments", "notifications")
-        ]
-        mails = await shop.sql("notifications", "select from due")
-        return not any(unpublished) and not mails
-
-    await eventually(nothing_waits, seconds=60)
 
 
 async def died(shop, pid):
