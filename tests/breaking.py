@@ -99,7 +99,7 @@ def disarm(shop):
 
 async def buying(shop, fault, *, before_s=1.5, after_s=1.5, per_s=15.0, people=25):
     """Break the shop by `await fault()` while people buy; then look whether all is well."""
-    members = await asyncio.gather(*(shop.member() for _ in range(people)))
+    members = await shop.members(people)
     tokens = [token for _, token in members]
     sku = await shop.sell(stock=100_000)
     stop = asyncio.Event()

@@ -41,7 +41,7 @@ async def test_a_deleted_stream_is_made_again_and_filled(shop):
 
 
 async def test_every_event_again_changes_nothing(shop):
-    members = await asyncio.gather(*(shop.member() for _ in range(10)))
+    members = await shop.members(10)
     tokens = [token for _, token in members]
     sku = await shop.sell(stock=100_000)
     stop = asyncio.Event()

@@ -8,6 +8,14 @@ from receiver import receiving
 from service.letters_desk import made
 from service.payments_desk import opened, processor
 
+from merkato.chassis import db
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Let many at once wait for a connection as long as it takes a machine that stood still."""
+    monkeypatch.setattr(db, "ACQUIRE_S", 30.0)
+
 
 @pytest.fixture
 async def broker(new_database):
