@@ -13,8 +13,11 @@ from merkato.chassis import db
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch):
-    """Let many at once wait for a connection as long as it takes a machine that stood still."""
+    """Let many at once wait for each other as long as it takes a machine that stood still."""
     monkeypatch.setattr(db, "ACQUIRE_S", 30.0)
+    monkeypatch.setitem(db.SETTINGS, "lock_timeout", "30s")
+    monkeypatch.setitem(db.SETTINGS, "statement_timeout", "30s")
+    monkeypatch.setitem(db.SETTINGS, "transaction_timeout", "60s")
 
 
 @pytest.fixture
