@@ -34,7 +34,7 @@ AT_THE_PROCESSOR = ["payments-asked", "payments-answered"]
 
 
 async def armed(shop, place):
-    """Start the shop so that its process dies at `place`, which nothing reaches by itself."""
+    """Start the shop, when it is at rest, so that it dies at `place`; gives its process."""
     await settled(shop)
     await shop.down()
     await shop.up(failpoints={place: "kill"})

@@ -11,13 +11,11 @@ from service.payments_desk import opened, processor
 from merkato.chassis import db
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def patience(monkeypatch):
-    """Let many at once wait for each other as long as it takes a machine that stood still."""
+    """Let many at once wait for each other though the machine stands still; asked for by name."""
     monkeypatch.setattr(db, "ACQUIRE_S", 30.0)
     monkeypatch.setitem(db.SETTINGS, "lock_timeout", "30s")
-    monkeypatch.setitem(db.SETTINGS, "statement_timeout", "30s")
-    monkeypatch.setitem(db.SETTINGS, "transaction_timeout", "60s")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 from uuid import uuid4
 
+import pytest
 import pytest_asyncio
 from catalog_bodies import PRODUCTS, STAFF, made, mug, pointer, simple, writer
 from harness import alone, user_token
@@ -254,6 +255,7 @@ async def test_pages_read_together_are_each_what_was_asked_for(catalog):
         assert page["variants"][0]["price"] == price
 
 
+@pytest.mark.usefixtures("patience")
 async def test_what_is_said_of_a_sku_has_growing_versions(catalog):
     """Many change one product at once, in every way; what is said last is how it is kept."""
     send = writer(catalog)

@@ -198,6 +198,7 @@ async def test_an_unknown_address_has_the_same_pauses(users):
     assert statuses == [401] * 10 + [429] * 2
 
 
+@pytest.mark.usefixtures("patience")
 async def test_a_hundred_guesses_at_once_are_ten(users, new_database):
     await register(users)
     answers = await asyncio.gather(
@@ -221,6 +222,7 @@ async def many_wait():
     return REGISTRY.get_sample_value("merkato_password_hashes_waiting") > 20
 
 
+@pytest.mark.usefixtures("patience")
 async def test_hashing_leaves_room_for_others(new_database):
     slow = service(config(argon2_time_cost=3, argon2_memory_kib=19_456, argon2_concurrency=1))
     async with harness.alone(slow, new_database) as users:
